@@ -1,0 +1,21 @@
+//! The contract: every event that Longshore says or takes, its envelope, and the names of the domain.
+//!
+//! An event is an immutable fact in a [CloudEvents 1.0](https://cloudevents.io) envelope, never a command. Types are
+//! named `dev.longshore.<subject>.<predicate>.v<N>`; each is one struct in [`types`].
+//!
+//! This crate depends on nothing else of the project, and does no I/O.
+
+mod data;
+mod event;
+mod name;
+pub mod types;
+
+#[cfg(feature = "schema")]
+pub use data::schemas;
+pub use data::{Data, Fact, Takes};
+pub use event::{Event, EventError, Link};
+pub use jiff::Timestamp;
+pub use name::{
+    ChainId, CommitId, Digest, EnvironmentName, EventId, ImageName, ImageRef, InvalidName, RefName, RepositoryName,
+    ServiceName,
+};

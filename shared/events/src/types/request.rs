@@ -1,0 +1,30 @@
+//! `request.made`: somebody asked for something.
+
+use super::wire;
+
+wire! {
+    /// Somebody asked for something. Subject: the target.
+    pub struct RequestMade {
+        /// What was asked for.
+        pub what: RequestKind,
+        /// Who asked.
+        pub who: String,
+        /// What it is about: `<environment>/<service>` to roll back; an environment or `all` to stop and resume.
+        pub target: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub why: Option<String>,
+    }
+
+    /// What can be asked for.
+    #[serde(rename_all = "snake_case")]
+    #[derive(Copy)]
+    pub enum RequestKind {
+        /// Go back to the release before.
+        RollBack,
+        /// Let no forward effect happen.
+        Stop,
+        /// Go on.
+        Resume,
+    }
+}

@@ -1,0 +1,188 @@
+//! The checked configuration: what the functions and the host are given.
+//!
+//! Nothing here can be wrong any more: names are valid, references lead somewhere, durations are in milliseconds.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use longshore_events::{EnvironmentName, ImageName, RefName, RepositoryName, ServiceName};
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The one-machine host.
+    pub host: Host,
+    /// Where webhooks come from.
+    pub sources: Vec<Source>,
+    /// The repositories.
+    pub repositories: Vec<Repository>,
+    /// The services.
+    pub services: Vec<Service>,
+    /// The environments, in the order of the file.
+    pub environments: Vec<Environment>,
+}
+
+/// The one-machine host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Webhooks, Git, registry and API. Port 0: a free one.
+    pub listen: SocketAddr,
+    /// The proxy in front of the services. Port 0: a free one.
+    pub proxy: SocketAddr,
+    /// The data folder, relative to the configuration file.
+    pub data: String,
+    /// The largest webhook body, in bytes.
+    pub max_body: usize,
+    /// How often the ref check looks for pushes whose webhook never came, in milliseconds.
+    pub ref_check_ms: u64,
+}
+
+/// Where webhooks come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name: the webhook's path is `/hooks/<name>`.
+    pub name: String,
+    /// What it speaks.
+    pub provider: Provider,
+    /// The name of its secret, in Secrets.
+    pub secret: String,
+}
+
+/// What a source of webhooks speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// GitHub: `X-Hub-Signature-256`.
+    Github,
+    /// GitLab: the plain `X-Gitlab-Token`, or Standard Webhooks' signature.
+    Gitlab,
+    /// CloudEvents over HTTP, signed as Standard Webhooks.
+    CloudEvents,
+}
+
+/// A Git repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Its name, as webhooks say it: `acme/shop`; for one that the host keeps, any name.
+    pub name: RepositoryName,
+    /// Where to clone it from; `None` for one that the host keeps.
+    pub url: Option<String>,
+    /// The branch whose tip runs.
+    pub branch: RefName,
+}
+
+/// A deployable thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Where its source lives; `None` for one whose image only comes from outside.
+    pub source: Option<ServiceSource>,
+    /// Where its image lies, without the registry's host where that is the host's own.
+    pub image: ImageName,
+    /// The tag that is followed for an image from outside.
+    pub tag: String,
+    /// How it runs.
+    pub run: Run,
+}
+
+/// Where a service's source lives, and how it becomes an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSource {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The folder that is the build's context, relative to the repository's root; empty for the root.
+    pub path: String,
+    /// Only pushes that touch one of these globs build it; empty means any push.
+    pub watch: Vec<String>,
+    /// Run in `path` of a clean checkout before packing.
+    pub prepare: Option<Vec<String>>,
+    /// Run after `prepare`; the build fails when it does.
+    pub test: Option<Vec<String>>,
+    /// The Dockerfile, relative to `path`.
+    pub dockerfile: String,
+    /// Build arguments.
+    pub args: BTreeMap<String, String>,
+    /// How long the whole build may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// How a service runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Environment variables, over those of the image.
+    pub env: BTreeMap<String, String>,
+    /// Arguments in place of the image's `CMD`.
+    pub args: Option<Vec<String>>,
+    /// When it may get traffic.
+    pub ready: Probe,
+    /// When it must be restarted.
+    pub health: Option<Probe>,
+    /// How long open requests may go on once it gets no new ones, in milliseconds.
+    pub drain_ms: u64,
+    /// From SIGTERM to SIGKILL, in milliseconds.
+    pub stop_ms: u64,
+}
+
+/// A probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// A path that answers 200 to 399; `None` when a connection is enough.
+    pub path: Option<String>,
+    /// Between two probes, in milliseconds.
+    pub interval_ms: u64,
+    /// How long an answer may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// How many must fail in a row.
+    pub failures: u32,
+}
+
+/// Where services run, and the policy there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The services that run there.
+    pub services: Vec<ServiceName>,
+    /// How a release replaces another.
+    pub strategy: Strategy,
+    /// How long a new release has to become ready, in milliseconds.
+    pub deadline_ms: u64,
+    /// How long a new release must stay ready with all the traffic before the old one goes, in milliseconds.
+    pub settle_ms: u64,
+}
+
+/// How a release replaces another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The new release starts beside the old one, and takes over when it is ready.
+    Rolling,
+}
+
+impl Policy {
+    /// The service of that name.
+    pub fn service(&self, name: &ServiceName) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == *name)
+    }
+
+    /// The repository of that name.
+    pub fn repository(&self, name: &RepositoryName) -> Option<&Repository> {
+        self.repositories.iter().find(|repository| repository.name == *name)
+    }
+
+    /// The environment of that name.
+    pub fn environment(&self, name: &EnvironmentName) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.name == *name)
+    }
+
+    /// The services whose source lives in `repository`.
+    pub fn services_of(&self, repository: &RepositoryName) -> impl Iterator<Item = (&Service, &ServiceSource)> {
+        self.services.iter().filter_map(move |service| {
+            service.source.as_ref().filter(|source| source.repository == *repository).map(|source| (service, source))
+        })
+    }
+
+    /// The environments that `service` runs in.
+    pub fn environments_of(&self, service: &ServiceName) -> impl Iterator<Item = &Environment> {
+        self.environments.iter().filter(move |environment| environment.services.contains(service))
+    }
+}

@@ -1,0 +1,35 @@
+//! The outside world, as traits: what Longshore needs of it, without saying which technology provides it.
+//!
+//! Each port is small and cut by permission. Types of the domain go in and out; no technology appears in a name or a
+//! type. Long work is `start(key)` and `find(key)`, never "run and wait". What happened is learned by looking: an
+//! operation that may have been done although its reply was lost must be safe to repeat.
+//!
+//! With the feature `suite` each port brings a contract suite that its fake and every real adapter must pass.
+
+mod blobs;
+mod builder;
+mod clock;
+mod error;
+mod git;
+mod hint;
+pub mod journal;
+mod key;
+mod registry;
+mod secrets;
+#[cfg(feature = "suite")]
+pub mod suite;
+mod workloads;
+
+pub use blobs::{BlobRef, Blobs};
+pub use builder::{BuildFailure, BuildOrder, BuildStatus, Builder, Built};
+pub use clock::Clock;
+pub use error::{ErrorKind, PortError, Retry};
+pub use git::{Changes, Git, Relation};
+pub use hint::Hints;
+pub use journal::{Facts, Journal};
+pub use key::{EffectKind, Key};
+pub use registry::{Registry, Resolved};
+pub use secrets::{Secret, Secrets};
+pub use workloads::{
+    Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, RunSpec, Workload, Workloads,
+};
