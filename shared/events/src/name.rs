@@ -20,12 +20,22 @@ pub struct InvalidName {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:path) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:path, $pattern:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(with = "String"))]
         pub struct $name(Box<str>);
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "description": $rule, "pattern": $pattern })
+            }
+        }
 
         impl $name {
             #[doc = concat!("Checks that `value` is a valid ", $what, ".")]
@@ -37,8 +47,7 @@ macro_rules! name {
                 if $valid(value) {
                     Ok(Self(value.into()))
                 } else {
-                    let value = value.chars().take(80).collect();
-                    Err(InvalidName { what: $what, value, rule: $rule })
+                    Err(InvalidName { what: $what, value: start_of(value), rule: $rule })
                 }
             }
 
@@ -90,40 +99,49 @@ name!(
     /// assert!(Digest::new(format!("sha256:{}", "0".repeat(64))).is_ok());
     /// assert!(Digest::new("sha256:short").is_err());
     /// ```
-    Digest, "digest", "sha256: and 64 lower-case hexadecimal digits", is_digest
+    Digest, "digest", "sha256: and 64 lower-case hexadecimal digits",
+    is_digest, r"^sha256:[0-9a-f]{64}$"
 );
 name!(
     /// A Git commit: SHA-1 or SHA-256, never abbreviated, never all zero.
-    CommitId, "commit", "40 or 64 lower-case hexadecimal digits, not all zero", is_commit
+    CommitId, "commit", "40 or 64 lower-case hexadecimal digits, not all zero",
+    is_commit, r"^([0-9a-f]{40}|[0-9a-f]{64})$"
 );
 name!(
     /// A full Git reference name, such as `refs/heads/main`.
-    RefName, "ref", "starts with refs/ and follows git's check-ref-format", is_ref
+    RefName, "ref", "starts with refs/ and follows git's check-ref-format",
+    is_ref, r"^refs/[^ ~^:?*\[\\\x00-\x1f\x7f]+$"
 );
 name!(
     /// A repository's name, such as `shop` or `acme/shop`.
     RepositoryName, "repository name",
-    "path segments of letters, digits, '.', '_' and '-' that start and end with a letter or digit, at most 200 characters", is_repository
+    "path segments of letters, digits, '.', '_' and '-' that start and end with a letter or digit, at most 200 characters",
+    is_repository, r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$"
 );
 name!(
     /// A service's name: a DNS label, since it becomes part of a host name.
-    ServiceName, "service name", "a DNS label: 1 to 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'", is_label
+    ServiceName, "service name", "a DNS label: 1 to 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'",
+    is_label, r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
 );
 name!(
     /// An environment's name: a DNS label.
-    EnvironmentName, "environment name", "a DNS label: 1 to 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'", is_label
+    EnvironmentName, "environment name", "a DNS label: 1 to 40 of a-z, 0-9 and '-', starting with a letter, not ending with '-'",
+    is_label, r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$"
 );
 name!(
     /// An event's id: unique and deterministic, so that the same fact said twice is one event.
-    EventId, "event id", "1 to 300 printable ASCII characters without spaces", is_id
+    EventId, "event id", "1 to 512 printable ASCII characters without spaces",
+    is_id, r"^[!-~]{1,300}$"
 );
 name!(
     /// The id of the chain that an event belongs to; it follows the subject from the first event on.
-    ChainId, "chain id", "1 to 300 printable ASCII characters without spaces", is_id
+    ChainId, "chain id", "1 to 512 printable ASCII characters without spaces",
+    is_id, r"^[!-~]{1,300}$"
 );
 name!(
     /// A repository in a registry, such as `127.0.0.1:5000/shop/api`, without tag or digest.
-    ImageName, "image name", "an OCI repository name, with a registry host before it where there is one", is_image
+    ImageName, "image name", "an OCI repository name, with a registry host before it where there is one",
+    is_image, r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,254}$"
 );
 
 impl Digest {
@@ -178,8 +196,8 @@ impl TryFrom<String> for ImageRef {
     type Error = InvalidName;
     fn try_from(value: String) -> Result<Self, InvalidName> {
         let rule = "NAME@sha256:DIGEST";
-        let (name, digest) =
-            value.split_once('@').ok_or(InvalidName { what: "image reference", value: value.clone(), rule })?;
+        let invalid = || InvalidName { what: "image reference", value: start_of(&value), rule };
+        let (name, digest) = value.split_once('@').ok_or_else(invalid)?;
         Ok(Self { name: ImageName::new(name)?, digest: Digest::new(digest)? })
     }
 }
@@ -194,6 +212,11 @@ impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.digest)
     }
+}
+
+/// What an error quotes: enough to find the fault, bounded whatever a stranger sends.
+fn start_of(value: &str) -> String {
+    value.chars().take(80).collect()
 }
 
 fn is_hex(text: &str) -> bool {
@@ -212,7 +235,8 @@ fn is_commit(text: &str) -> bool {
 #[expect(clippy::case_sensitive_file_extension_comparisons, reason = "git's rule is case-sensitive")]
 fn is_ref(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("refs/") else { return false };
-    let forbidden = |c: char| c.is_ascii_control() || " ~^:?*[\\\x7f".contains(c);
+    // Git allows the control characters above ASCII; a terminal that shows them does not forgive it.
+    let forbidden = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
     text.len() <= 400
         && !rest.is_empty()
         && !text.contains("..")
@@ -245,20 +269,29 @@ fn is_label(text: &str) -> bool {
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=300).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// A path component of the OCI distribution-spec: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
+fn is_component(text: &str) -> bool {
+    let separator = |c: char| "._-".contains(c);
+    is_segment(text)
+        && !text.bytes().any(|b| b.is_ascii_uppercase())
+        && text
+            .split(|c| !separator(c))
+            .all(|run| matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-'))
 }
 
 /// OCI distribution-spec: lower-case path components; the first may be a host with a port.
 fn is_image(text: &str) -> bool {
-    let lower = |part: &str| is_segment(part) && !part.bytes().any(|b| b.is_ascii_uppercase());
     let host = |part: &str| {
         let (name, port) = part.split_once(':').unwrap_or((part, "0"));
         is_segment(name) && !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit())
     };
     match text.split_once('/') {
-        None => text.len() <= 255 && lower(text),
+        None => text.len() <= 255 && is_component(text),
         Some((first, rest)) => {
-            text.len() <= 255 && (lower(first) || host(first)) && rest.split('/').all(lower)
+            text.len() <= 255 && (is_component(first) || host(first)) && rest.split('/').all(is_component)
         }
     }
 }

@@ -1,1 +1,25 @@
-//! Placeholder while the workspace is laid out.
+//! The loop that every function runs in.
+//!
+//! A [`Function`] decides in pure code. [`handle`] runs it: observe → decide → commit → perform what was committed →
+//! observe → decide → commit, until nothing is left to do. What happened is learned by looking, so that recovery after
+//! a crash is the normal path. AWS Lambda, the one-machine host and the simulator all call the same [`handle`].
+//!
+//! Invariants, each found broken by the simulator when a mutant breaks it:
+//! - a decision's state, facts, effects, lease and receipt are committed together or not at all;
+//! - an effect is performed only after it was committed, under a key that does not depend on the attempt;
+//! - at most one invocation performs the effects of a unit at a time, until its claim ends;
+//! - an event is owed until every unit that it concerns has a receipt for it.
+
+mod commit;
+mod decision;
+mod function;
+mod handle;
+#[cfg(feature = "mutants")]
+mod mutant;
+mod retry;
+
+pub use decision::{At, Cause, Decision, Failure, Lease, Said, Told};
+pub use function::Function;
+pub use handle::{Call, Frame, handle};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
