@@ -56,9 +56,9 @@ macro_rules! facts {
             }
         )+
 
-        /// Every type with the JSON Schema of its data.
+        /// Every type with the JSON Schema of its data alone.
         #[cfg(feature = "schema")]
-        pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+        pub(crate) fn data_schemas() -> Vec<(&'static str, schemars::Schema)> {
             vec![$(($kind, schemars::schema_for!(crate::types::$variant))),+]
         }
     };
@@ -98,7 +98,8 @@ fn read<T: serde::de::DeserializeOwned>(kind: &str, data: Value) -> Result<T, Ev
 fn unknown(kind: &str) -> EventError {
     let split = |kind: &str| {
         let (name, version) = kind.rsplit_once(".v")?;
-        Some((name.to_owned(), version.parse::<u32>().ok()?))
+        let digits = version.bytes().all(|b| b.is_ascii_digit());
+        Some((name.to_owned(), version.parse::<u64>().ok().filter(|_| digits)?))
     };
     let newer = split(kind).is_some_and(|(name, version)| {
         Data::KINDS.iter().filter_map(|known| split(known)).any(|(known, v)| known == name && version > v)

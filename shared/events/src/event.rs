@@ -9,6 +9,27 @@ use serde_json::Value;
 use crate::{ChainId, Data, EventId};
 
 /// An immutable fact.
+///
+/// ```
+/// use longshore_events::{ChainId, Data, Event, EventId, Link, types::RequestKind, types::RequestMade};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stop = RequestMade { what: RequestKind::Stop, who: "mona".into(), target: "all".into(), why: None };
+/// let event = Event {
+///     id: EventId::new("request/1")?,
+///     source: "longshore/cli".into(),
+///     subject: stop.target.clone(),
+///     time: "2026-11-24T10:00:00Z".parse()?,
+///     link: Link { chain: ChainId::new("request/1")?, cause: None },
+///     traceparent: None,
+///     dryrun: false,
+///     data: Data::from(stop),
+/// };
+/// assert_eq!(event.kind(), "dev.longshore.request.made.v1");
+/// assert_eq!(Event::from_json(&event.to_json())?, event);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Unique and deterministic: the same fact said twice has the same id.
@@ -97,6 +118,14 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+/// Attributes that people are shown must be there, and must not write to a terminal or forge a line of a log.
+fn shown(attribute: &str, value: &str) -> Result<(), EventError> {
+    if value.is_empty() || value.chars().any(char::is_control) {
+        return Err(EventError::Envelope(format!("{attribute} is empty or has control characters")));
+    }
+    Ok(())
+}
+
 impl Event {
     /// The CloudEvents `type`, e.g. `dev.longshore.push.received.v1`.
     pub fn kind(&self) -> &'static str {
@@ -134,6 +163,8 @@ impl Event {
         if wire.specversion != "1.0" {
             return Err(EventError::Envelope(format!("specversion {:?}, not \"1.0\"", wire.specversion)));
         }
+        shown("source", &wire.source)?;
+        shown("subject", &wire.subject)?;
         let id = EventId::new(&wire.id).map_err(|error| EventError::Envelope(error.to_string()))?;
         let chain = ChainId::new(wire.chainid.as_deref().unwrap_or(&wire.id))
             .map_err(|error| EventError::Envelope(error.to_string()))?;

@@ -8,14 +8,16 @@
 mod data;
 mod event;
 mod name;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod types;
 
-#[cfg(feature = "schema")]
-pub use data::schemas;
 pub use data::{Data, Fact, Takes};
 pub use event::{Event, EventError, Link};
 pub use jiff::Timestamp;
 pub use name::{
-    ChainId, CommitId, Digest, EnvironmentName, EventId, ImageName, ImageRef, InvalidName, RefName, RepositoryName,
-    ServiceName,
+    ChainId, CommitId, Digest, EnvironmentName, EventId, ImageName, ImageRef, InvalidName, RefName,
+    RepositoryName, ServiceName,
 };
+#[cfg(feature = "schema")]
+pub use schema::schemas;

@@ -131,12 +131,12 @@ name!(
 name!(
     /// An event's id: unique and deterministic, so that the same fact said twice is one event.
     EventId, "event id", "1 to 512 printable ASCII characters without spaces",
-    is_id, r"^[!-~]{1,300}$"
+    is_id, r"^[!-~]{1,512}$"
 );
 name!(
     /// The id of the chain that an event belongs to; it follows the subject from the first event on.
     ChainId, "chain id", "1 to 512 printable ASCII characters without spaces",
-    is_id, r"^[!-~]{1,300}$"
+    is_id, r"^[!-~]{1,512}$"
 );
 name!(
     /// A repository in a registry, such as `127.0.0.1:5000/shop/api`, without tag or digest.

@@ -1,0 +1,215 @@
+//! Facts of every type, and whole events.
+
+use longshore_events::types::{
+    BuildFinished, BuildOutcome, BuildStarted, BuildTimes, DeploymentAdvanced, DeploymentFinished,
+    DeploymentOutcome, DeploymentStarted, DigestQuarantined, EventDeadlettered, ImageDeleted, ImagePushed,
+    PlatformDigest, PushReceived, RefKind, RequestKind, RequestMade,
+};
+use longshore_events::{Data, Event, Link, Timestamp};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::names::{chain_id, commit, digest, environment, event_id, git_ref, image, repository, service};
+
+/// Text as people and programs write it: anything.
+fn text() -> impl Strategy<Value = String> {
+    any::<String>()
+}
+
+/// Text of an attribute: shown, so without control characters.
+fn shown() -> impl Strategy<Value = String> {
+    "\\PC{1,40}"
+}
+
+fn push_received() -> impl Strategy<Value = PushReceived> {
+    let place = (text(), option::of(text()), repository(), option::of(text()), git_ref());
+    let range = (option::of(commit()), option::of(commit()), any::<[bool; 3]>(), option::of(text()));
+    let paths = (prop::collection::vec(text(), 0..4), any::<bool>());
+    (place, range, paths).prop_map(|(place, range, paths)| {
+        let (provider, delivery, repo, clone_url, git_ref) = place;
+        let (before, after, [created, deleted, forced], actor) = range;
+        let (paths, paths_truncated) = paths;
+        let ref_kind = RefKind::of(&git_ref);
+        PushReceived {
+            provider,
+            delivery,
+            repo,
+            clone_url,
+            git_ref,
+            ref_kind,
+            before,
+            after,
+            created,
+            deleted,
+            forced,
+            actor,
+            paths,
+            paths_truncated,
+        }
+    })
+}
+
+fn build_started() -> impl Strategy<Value = BuildStarted> {
+    (service(), repository(), commit(), text()).prop_map(|(service, repo, commit, builder)| BuildStarted {
+        service,
+        repo,
+        commit,
+        builder,
+    })
+}
+
+fn build_finished() -> impl Strategy<Value = BuildFinished> {
+    let outcome = prop::sample::select(vec![
+        BuildOutcome::Succeeded,
+        BuildOutcome::Unchanged,
+        BuildOutcome::Failed,
+        BuildOutcome::Superseded,
+    ]);
+    let times = any::<[u64; 5]>().prop_map(|[git_ms, prepare_ms, test_ms, pack_ms, push_ms]| BuildTimes {
+        git_ms,
+        prepare_ms,
+        test_ms,
+        pack_ms,
+        push_ms,
+    });
+    let end = (outcome, option::of(text()), option::of(image()), option::of(digest()), option::of(text()));
+    (build_started(), end, option::of(times)).prop_map(|(start, end, times)| {
+        let BuildStarted { service, repo, commit, builder } = start;
+        let (outcome, reason, image, digest, logs_ref) = end;
+        BuildFinished { service, repo, commit, builder, outcome, reason, image, digest, logs_ref, times }
+    })
+}
+
+fn image_pushed() -> impl Strategy<Value = ImagePushed> {
+    let platform = (text(), digest()).prop_map(|(platform, digest)| PlatformDigest { platform, digest });
+    let place = (image(), option::of(text()), digest(), text(), prop::collection::vec(platform, 0..3));
+    (place, option::of(service()), option::of(commit()), any::<bool>()).prop_map(
+        |(place, service, commit, forced)| {
+            let (image, tag, digest, media_type, platforms) = place;
+            ImagePushed { image, tag, digest, media_type, platforms, service, commit, forced }
+        },
+    )
+}
+
+fn image_deleted() -> impl Strategy<Value = ImageDeleted> {
+    (image(), option::of(text()), digest()).prop_map(|(image, tag, digest)| ImageDeleted {
+        image,
+        tag,
+        digest,
+    })
+}
+
+fn request_made() -> impl Strategy<Value = RequestMade> {
+    let what = prop::sample::select(vec![RequestKind::RollBack, RequestKind::Stop, RequestKind::Resume]);
+    (what, text(), text(), option::of(text())).prop_map(|(what, who, target, why)| RequestMade {
+        what,
+        who,
+        target,
+        why,
+    })
+}
+
+fn deployment_started() -> impl Strategy<Value = DeploymentStarted> {
+    let releases = (option::of(digest()), digest(), option::of(commit()));
+    (text(), environment(), service(), text(), releases).prop_map(
+        |(deployment, environment, service, strategy, (from, to, commit))| DeploymentStarted {
+            deployment,
+            environment,
+            service,
+            strategy,
+            from,
+            to,
+            commit,
+        },
+    )
+}
+
+fn deployment_advanced() -> impl Strategy<Value = DeploymentAdvanced> {
+    (text(), environment(), service(), any::<u32>(), 0..=100_u8, any::<bool>()).prop_map(
+        |(deployment, environment, service, step, weight, ready)| DeploymentAdvanced {
+            deployment,
+            environment,
+            service,
+            step,
+            weight,
+            ready,
+        },
+    )
+}
+
+fn deployment_finished() -> impl Strategy<Value = DeploymentFinished> {
+    let outcome = prop::sample::select(vec![
+        DeploymentOutcome::Succeeded,
+        DeploymentOutcome::RolledBack,
+        DeploymentOutcome::Removed,
+        DeploymentOutcome::Superseded,
+        DeploymentOutcome::Refused,
+    ]);
+    let end = (outcome, option::of(digest()), option::of(text()), option::of(any::<u64>()));
+    (deployment_started(), end).prop_map(|(start, (outcome, running, failure, boot_ms))| {
+        let DeploymentStarted { deployment, environment, service, to, commit, .. } = start;
+        DeploymentFinished {
+            deployment,
+            environment,
+            service,
+            outcome,
+            to,
+            commit,
+            running,
+            failure,
+            boot_ms,
+        }
+    })
+}
+
+fn digest_quarantined() -> impl Strategy<Value = DigestQuarantined> {
+    (digest(), environment(), service(), text()).prop_map(|(digest, environment, service, reason)| {
+        DigestQuarantined { digest, environment, service, reason }
+    })
+}
+
+fn event_deadlettered() -> impl Strategy<Value = EventDeadlettered> {
+    (option::of(event_id()), text(), option::of(text()), text(), any::<u32>()).prop_map(
+        |(original, function, unit, error, attempts)| EventDeadlettered {
+            original,
+            function,
+            unit,
+            error,
+            attempts,
+        },
+    )
+}
+
+/// A fact of any type.
+pub(crate) fn data() -> impl Strategy<Value = Data> {
+    let work = prop_oneof![
+        push_received().prop_map(Data::from),
+        build_started().prop_map(Data::from),
+        build_finished().prop_map(Data::from),
+        image_pushed().prop_map(Data::from),
+        image_deleted().prop_map(Data::from),
+        request_made().prop_map(Data::from),
+    ];
+    let release = prop_oneof![
+        deployment_started().prop_map(Data::from),
+        deployment_advanced().prop_map(Data::from),
+        deployment_finished().prop_map(Data::from),
+        digest_quarantined().prop_map(Data::from),
+        event_deadlettered().prop_map(Data::from),
+    ];
+    prop_oneof![work, release]
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..4_102_444_800_i64, 0..1_000_000_000_i32).prop_map(|(s, ns)| Timestamp::new(s, ns).unwrap())
+}
+
+/// A whole event.
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    let link = (chain_id(), option::of(event_id())).prop_map(|(chain, cause)| Link { chain, cause });
+    let head = (event_id(), shown(), shown(), time(), link);
+    (head, option::of(text()), any::<bool>(), data()).prop_map(|(head, traceparent, dryrun, data)| {
+        let (id, source, subject, time, link) = head;
+        Event { id, source, subject, time, link, traceparent, dryrun, data }
+    })
+}
