@@ -63,7 +63,7 @@ fn forbidden(context: &Context) -> Result<(), Failure> {
 
 /// One line `name vX.Y.Z` for each crate that would be compiled on any platform.
 fn crates(context: &Context, which: &[&str]) -> Result<String, Failure> {
-    let how = ["tree", "--edges", "normal,build,dev", "--target", "all", "--prefix", "none", "--no-dedupe"];
+    let how = ["tree", "--edges", "normal,build,dev", "--target", "all", "--prefix", "none"];
     output(context.cargo(how).args(["--format", "{p}"]).args(which))
 }
 

@@ -71,7 +71,7 @@ impl Wheel {
         let mut pip = context.program(python);
         pip.args(["-m", "pip", "install"]).args(options);
         pip.args(["--only-binary", ":all:", "--require-hashes", "--target"]).arg(target);
-        pip.arg("--requirement").arg(&list).env("PIP_ROOT_USER_ACTION", "ignore");
+        pip.arg("--requirement").arg(&list).env("PIP_ROOT_USER_ACTION", "ignore").env("PIP_USER", "0");
         output(&mut pip).map(drop)
     }
 
