@@ -198,9 +198,8 @@ fn lease_write<F: Function>(
     hold: bool,
 ) -> Option<LeaseWrite> {
     let holder = hold.then(|| holder::<F>(unit));
-    let generation = match (at.lease, hold) {
-        (Lease::Free(generation), true) | (Lease::Mine(generation), _) => generation,
-        _ => return None,
+    let ((Lease::Free(generation), true) | (Lease::Mine(generation), _)) = (at.lease, hold) else {
+        return None;
     };
     Some(LeaseWrite {
         name: name.to_owned(),

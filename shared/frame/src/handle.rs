@@ -39,7 +39,7 @@ pub struct Frame {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
     /// Take an event.
-    Event(Event),
+    Event(Box<Event>),
     /// Look at a unit.
     Wake(String),
 }
@@ -110,7 +110,7 @@ impl<F: Function> Run<'_, F> {
     async fn next_freed(&mut self) -> Result<Option<Call>, PortError> {
         while let Some(id) = self.freed.pop_front() {
             if let Some(event) = self.frame.journal.event(&id).await? {
-                return Ok(Some(Call::Event(event)));
+                return Ok(Some(Call::Event(Box::new(event))));
             }
         }
         Ok(None)

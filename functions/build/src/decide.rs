@@ -1,0 +1,202 @@
+//! When to build, and what to say of it.
+//!
+//! A commit is built when it is the branch's tip. When it is an ancestor of the tip it is superseded, unless the push
+//! was forced. In all other cases the answer may be stale: it is asked again [`SETTLE_MS`] after the push was heard
+//! of, and taken as true then.
+
+use jiff::{SignedDuration, Timestamp};
+use longshore_events::{
+    ImageName, Link,
+    types::{BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ImagePushed},
+};
+use longshore_frame::{At, Cause, Decision, Told};
+use longshore_ports::{BuildFailure, BuildOrder, BuildStatus, Built, Relation};
+
+use crate::{Input, Push, Seen, Stage, State};
+
+/// After so long without news an answer of the outside counts as true, in milliseconds.
+const SETTLE_MS: i64 = 3_000;
+
+type Decided = Decision<State, BuildOrder>;
+
+/// All that a decision depends on, besides the state and the cause.
+pub(crate) struct Context<'a> {
+    pub(crate) order: BuildOrder,
+    pub(crate) image: ImageName,
+    pub(crate) builder: &'a str,
+    pub(crate) at: At,
+    pub(crate) seen: &'a Seen,
+    pub(crate) poll_ms: u64,
+}
+
+/// The next decision.
+pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input>) -> Decided {
+    match cause {
+        Cause::Told(told) => hear(&mut state, told, context.at.now),
+        Cause::Failed(failure) => {
+            let failure =
+                BuildFailure { reason: failure.error, logs_ref: None, times: BuildTimes::default() };
+            return failed(context, state, &failure);
+        }
+        Cause::Woken | Cause::Done => {}
+    }
+    match state.stage {
+        Stage::Waiting => begin(context, state),
+        Stage::Building => follow(context, state),
+        Stage::Ended => Decision::rest(state),
+    }
+}
+
+/// A push of this commit. One that ended is looked at anew; one that is being built goes on.
+fn hear(state: &mut State, told: Told<Input>, now: Timestamp) {
+    let Input::PushReceived(push) = told.input;
+    let was_forced = state.push.as_ref().is_some_and(|before| before.forced && state.stage != Stage::Ended);
+    state.push = Some(Push { told_at: now, forced: push.forced || was_forced, link: told.link });
+    if state.stage == Stage::Ended {
+        state.stage = Stage::Waiting;
+    }
+}
+
+fn begin(context: &Context<'_>, state: State) -> Decided {
+    let Some(push) = state.push.clone() else { return Decision::rest(state) };
+    let settles = push.told_at + SignedDuration::from_millis(SETTLE_MS);
+    match context.seen.tip {
+        Some(Relation::Same) => build(context, state, &push),
+        Some(Relation::Ahead) if !push.forced => superseded(context, state),
+        _ if context.at.now < settles => Decision::rest(state).wake(settles),
+        _ => superseded(context, state),
+    }
+}
+
+/// The commit is the tip: builds it, unless an image stands for it already.
+fn build(context: &Context<'_>, state: State, push: &Push) -> Decided {
+    if let Some(built) = state.built.clone() {
+        return ended(state, ImagePushed { forced: push.forced, ..built });
+    }
+    if let Some(last) = &context.seen.unchanged {
+        let image =
+            ImagePushed { commit: Some(context.order.commit.clone()), forced: push.forced, ..last.clone() };
+        let fact = BuildFinished {
+            image: Some(image.image.clone()),
+            digest: Some(image.digest.clone()),
+            ..finished(context, BuildOutcome::Unchanged)
+        };
+        let decided = ended(state, image);
+        return decided.say(context.order.service.as_str(), &push.link, fact);
+    }
+    if context.at.stopped {
+        let poll = poll(context);
+        return Decision::rest(state).wake(poll);
+    }
+    let fact = BuildStarted {
+        service: context.order.service.clone(),
+        repo: context.order.repo.clone(),
+        commit: context.order.commit.clone(),
+        builder: context.builder.to_owned(),
+    };
+    start(context, state).say(context.order.service.as_str(), &push.link, fact)
+}
+
+fn start(context: &Context<'_>, state: State) -> Decided {
+    let state = State { stage: Stage::Building, ..state };
+    Decision::rest(state).effect(context.order.clone()).wake(poll(context))
+}
+
+/// Looks how the build stands. One that was cut off is begun again, under the same key.
+fn follow(context: &Context<'_>, state: State) -> Decided {
+    match &context.seen.status {
+        Some(BuildStatus::Running) => Decision::rest(state).wake(poll(context)),
+        Some(BuildStatus::Succeeded(built)) => succeeded(context, state, built),
+        Some(BuildStatus::Failed(failure)) => failed(context, state, failure),
+        None if context.at.stopped => Decision::rest(state).wake(poll(context)),
+        None => start(context, state),
+    }
+}
+
+fn succeeded(context: &Context<'_>, mut state: State, built: &Built) -> Decided {
+    let push = state.push.clone();
+    let image = ImagePushed {
+        image: context.image.clone(),
+        tag: Some(built.tag.clone()),
+        digest: built.digest.clone(),
+        media_type: built.media_type.clone(),
+        platforms: built.platforms.clone(),
+        service: Some(context.order.service.clone()),
+        commit: Some(context.order.commit.clone()),
+        forced: push.as_ref().is_some_and(|push| push.forced),
+    };
+    let fact = BuildFinished {
+        image: Some(context.image.clone()),
+        digest: Some(built.digest.clone()),
+        logs_ref: built.logs_ref.clone(),
+        times: Some(built.times),
+        ..finished(context, BuildOutcome::Succeeded)
+    };
+    state.built = Some(image.clone());
+    let decided = ended(state, image);
+    match link(push.as_ref()) {
+        Some(link) => decided.say(context.order.service.as_str(), link, fact),
+        None => decided,
+    }
+}
+
+fn failed(context: &Context<'_>, state: State, failure: &BuildFailure) -> Decided {
+    let fact = BuildFinished {
+        reason: Some(failure.reason.clone()),
+        logs_ref: failure.logs_ref.clone(),
+        times: Some(failure.times),
+        ..finished(context, BuildOutcome::Failed)
+    };
+    ended_with(context, state, fact)
+}
+
+fn superseded(context: &Context<'_>, state: State) -> Decided {
+    let fact = BuildFinished {
+        reason: Some("it is not the branch's tip any more".into()),
+        ..finished(context, BuildOutcome::Superseded)
+    };
+    ended_with(context, state, fact)
+}
+
+/// At its end without an image.
+fn ended_with(context: &Context<'_>, state: State, fact: BuildFinished) -> Decided {
+    let push = state.push.clone();
+    let decided = Decision::rest(State { stage: Stage::Ended, ..state });
+    match link(push.as_ref()) {
+        Some(link) => decided.say(context.order.service.as_str(), link, fact),
+        None => decided,
+    }
+}
+
+/// At its end with an image, which is said.
+fn ended(state: State, image: ImagePushed) -> Decided {
+    let push = state.push.clone();
+    let decided = Decision::rest(State { stage: Stage::Ended, ..state });
+    match link(push.as_ref()) {
+        Some(link) => decided.say(image.image.to_string(), link, image),
+        None => decided,
+    }
+}
+
+fn link(push: Option<&Push>) -> Option<&Link> {
+    push.map(|push| &push.link)
+}
+
+fn poll(context: &Context<'_>) -> Timestamp {
+    context.at.now + SignedDuration::from_millis(i64::try_from(context.poll_ms).unwrap_or(i64::MAX / 2))
+}
+
+fn finished(context: &Context<'_>, outcome: BuildOutcome) -> BuildFinished {
+    BuildFinished {
+        service: context.order.service.clone(),
+        repo: context.order.repo.clone(),
+        commit: context.order.commit.clone(),
+        builder: context.builder.to_owned(),
+        outcome,
+        reason: None,
+        image: None,
+        digest: None,
+        logs_ref: None,
+        times: None,
+    }
+}

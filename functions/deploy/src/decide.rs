@@ -1,0 +1,282 @@
+//! What to do next, in pure code: begin a rollout, refuse an image, go back when asked.
+
+use jiff::{SignedDuration, Timestamp};
+use longshore_events::{
+    Link,
+    types::{DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
+};
+use longshore_frame::{At, Cause, Decision, Lease};
+use longshore_policy::{Environment, Probe, Service, Strategy};
+use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
+
+use crate::{
+    Apply, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict,
+    choose::{Choice, choose},
+    rollout,
+};
+
+pub(crate) type Decided = Decision<State, Apply>;
+
+/// All that a decision depends on, besides the state and the cause.
+pub(crate) struct Context<'a> {
+    pub(crate) workload: &'a Workload,
+    pub(crate) environment: &'a Environment,
+    pub(crate) service: &'a Service,
+    pub(crate) at: At,
+    pub(crate) seen: &'a Seen,
+    pub(crate) poll_ms: u64,
+}
+
+impl Context<'_> {
+    pub(crate) fn after(&self, ms: u64) -> Timestamp {
+        self.at.now + SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
+    }
+
+    pub(crate) fn subject(&self) -> String {
+        self.workload.to_string()
+    }
+
+    pub(crate) fn verdict(&self, release: &longshore_events::ImageRef) -> Option<&Verdict> {
+        self.seen.verdicts.iter().find(|verdict| verdict.digest == release.digest)
+    }
+
+    pub(crate) fn deployment(&self, generation: u64) -> String {
+        format!("{}/{generation}", self.workload)
+    }
+
+    /// The end of a rollout, or of an image that was never begun.
+    pub(crate) fn finished(
+        &self,
+        state: &State,
+        to: &Candidate,
+        outcome: DeploymentOutcome,
+    ) -> DeploymentFinished {
+        let running = state.current.as_ref();
+        DeploymentFinished {
+            deployment: self.deployment(running.map_or(0, |release| release.release)),
+            environment: self.workload.environment.clone(),
+            service: self.workload.service.clone(),
+            outcome,
+            to: to.image.digest.clone(),
+            commit: to.commit.clone(),
+            running: running.map(|release| release.image.digest.clone()),
+            failure: None,
+            boot_ms: None,
+        }
+    }
+
+    pub(crate) fn quarantine(&self, release: &Release, reason: &str) -> (String, DigestQuarantined) {
+        let digest = release.image.digest.clone();
+        let fact = DigestQuarantined {
+            digest: digest.clone(),
+            environment: self.workload.environment.clone(),
+            service: self.workload.service.clone(),
+            reason: reason.to_owned(),
+        };
+        (format!("{}/{digest}", self.workload), fact)
+    }
+}
+
+/// The next decision.
+pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input>) -> Decided {
+    match cause {
+        Cause::Told(told) => match told.input {
+            Input::ImagePushed(image) => state.heard(&image, told.link, context.at.now),
+            Input::RequestMade(request) => return roll_back(context, state, &request, &told.link),
+        },
+        Cause::Failed(failure) => return rollout::gave_up(context, state, &failure.error),
+        Cause::Woken | Cause::Done => {}
+    }
+    let choice = choose(&state, context.seen, context.at.now);
+    match state.rollout.take() {
+        Some(rollout) => rollout::advance(context, state, rollout, choice),
+        None => settle(context, state, choice),
+    }
+}
+
+/// Nothing goes on: begins what was chosen, or rests.
+fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
+    let Some(target) = choice.take else { return rest(context, state, &choice) };
+    let verdict = context.verdict(&target.image);
+    if let Some(reason) = verdict.and_then(|verdict| verdict.bad.clone()) {
+        return refuse(context, state, &target, &reason);
+    }
+    if let Some(current) = state.current.as_mut().filter(|current| current.image == target.image) {
+        current.commit.clone_from(&target.commit);
+        let fact = context.finished(&state, &target, DeploymentOutcome::Succeeded);
+        let mut decided = superseded(context, state, &target).say(context.subject(), &target.link, fact);
+        decided.state.tip.clone_from(&target.commit);
+        decided.again = true;
+        return decided;
+    }
+    match context.at.lease {
+        _ if context.at.stopped => wait(context, state),
+        Lease::Free(generation) => begin(context, state, &target, generation),
+        // A lease that was left over is dropped and taken anew: only taking it mints a generation.
+        Lease::Mine(_) => Decided { again: true, ..Decision::rest(state) },
+        Lease::Theirs | Lease::None => wait(context, state),
+    }
+}
+
+fn wait(context: &Context<'_>, state: State) -> Decided {
+    Decision::rest(state).wake(context.after(context.poll_ms))
+}
+
+/// Rests until the choice is settled; then every other image is superseded.
+fn rest(context: &Context<'_>, state: State, choice: &Choice) -> Decided {
+    if let Some(look_at) = choice.look_at {
+        return Decision::rest(state).wake(look_at);
+    }
+    let mut decided = Decision::rest(state);
+    if choice.settled {
+        for candidate in std::mem::take(&mut decided.state.candidates) {
+            let is_current =
+                decided.state.current.as_ref().is_some_and(|current| current.image == candidate.image);
+            if candidate.fresh && !is_current {
+                let fact = not_the_tip(context, &decided.state, &candidate);
+                decided = decided.say(context.subject(), &candidate.link, fact);
+            }
+        }
+    }
+    decided
+}
+
+fn not_the_tip(context: &Context<'_>, state: &State, candidate: &Candidate) -> DeploymentFinished {
+    let tip = context.seen.tip.as_ref().map_or("gone", |tip| tip.short());
+    DeploymentFinished {
+        failure: Some(format!("it is not the branch's tip, which is {tip}")),
+        ..context.finished(state, candidate, DeploymentOutcome::Superseded)
+    }
+}
+
+/// Everything heard of before `target` is dealt with.
+fn superseded(context: &Context<'_>, state: State, target: &Candidate) -> Decided {
+    let mut decided = Decision::rest(state);
+    let before = decided.state.clone();
+    for candidate in &mut decided.state.candidates {
+        candidate.fresh &= candidate.forced && candidate.image != target.image;
+    }
+    for (old, new) in before.candidates.iter().zip(decided.state.candidates.clone()) {
+        if old.fresh && !new.fresh && old.image != target.image {
+            let fact = not_the_tip(context, &before, old);
+            decided = decided.say(context.subject(), &old.link, fact);
+        }
+    }
+    decided
+}
+
+fn refuse(context: &Context<'_>, mut state: State, target: &Candidate, reason: &str) -> Decided {
+    let was_fresh = target.fresh;
+    state.candidates.retain(|candidate| candidate.image != target.image);
+    let fact = DeploymentFinished {
+        failure: Some(format!("this digest is quarantined: {reason}")),
+        ..context.finished(&state, target, DeploymentOutcome::Refused)
+    };
+    let decided = Decided { again: true, ..Decision::rest(state) };
+    if was_fresh { decided.say(context.subject(), &target.link, fact) } else { decided }
+}
+
+fn begin(context: &Context<'_>, state: State, target: &Candidate, generation: u64) -> Decided {
+    let to = Release {
+        release: generation,
+        image: target.image.clone(),
+        commit: target.commit.clone(),
+        run: run_spec(context.service),
+        link: target.link.clone(),
+    };
+    let mut decided = superseded(context, state, target);
+    decided.state.tip.clone_from(&target.commit);
+    start(context, decided, to, false)
+}
+
+/// The first step of a rollout to `to`, whose generation is that of the lease taken in this commit.
+fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bool) -> Decided {
+    let fact = DeploymentStarted {
+        deployment: context.deployment(to.release),
+        environment: context.workload.environment.clone(),
+        service: context.workload.service.clone(),
+        strategy: match context.environment.strategy {
+            Strategy::Rolling => "rolling".into(),
+        },
+        from: decided.state.current.as_ref().map(|release| release.image.digest.clone()),
+        to: to.image.digest.clone(),
+        commit: to.commit.clone(),
+    };
+    let rollout = Rollout {
+        generation: to.release,
+        step: 1,
+        stage: Stage::Start,
+        from: decided.state.current.clone(),
+        deadline: context.after(context.environment.deadline_ms),
+        shifted_at: None,
+        boot_ms: None,
+        requested,
+        to,
+    };
+    decided = decided.say(context.subject(), &rollout.to.link, fact);
+    rollout::wish(context, decided, rollout)
+}
+
+/// Somebody asked to go back: out of the rollout that goes on, or to the good release before.
+fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, link: &Link) -> Decided {
+    let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let reason = format!("{} asked to roll back{why}", request.who);
+    if let Some(rollout) = state.rollout.take() {
+        return match rollout.stage {
+            Stage::Back(_) | Stage::Finish => rollout::advance(
+                context,
+                state.clone(),
+                rollout,
+                choose(&state, context.seen, context.at.now),
+            ),
+            Stage::Start | Stage::Shift => rollout::back(context, Decision::rest(state), rollout, reason),
+        };
+    }
+    let bad = state.current.clone();
+    let (Some(bad), Lease::Free(generation), Some(good)) =
+        (bad, context.at.lease, state.previous.first().cloned())
+    else {
+        return nothing_before(context, state, link);
+    };
+    state.previous.remove(0);
+    let (subject, fact) = context.quarantine(&bad, &reason);
+    let to = Release { release: generation, link: link.clone(), ..good };
+    let decided = Decision::rest(state).say(subject, link, fact);
+    start(context, decided, to, true)
+}
+
+fn nothing_before(context: &Context<'_>, state: State, link: &Link) -> Decided {
+    let Some(current) = state.current.clone() else { return Decision::rest(state) };
+    let target = Candidate {
+        image: current.image,
+        commit: current.commit,
+        forced: false,
+        fresh: false,
+        link: link.clone(),
+    };
+    let fact = DeploymentFinished {
+        failure: Some("there is no release before this one to go back to".into()),
+        ..context.finished(&state, &target, DeploymentOutcome::Refused)
+    };
+    Decision::rest(state).say(context.subject(), link, fact)
+}
+
+fn run_spec(service: &Service) -> RunSpec {
+    RunSpec {
+        env: service.run.env.clone(),
+        args: service.run.args.clone(),
+        ready: health(&service.run.ready),
+        health: service.run.health.as_ref().map(health),
+        drain_ms: service.run.drain_ms,
+        stop_ms: service.run.stop_ms,
+    }
+}
+
+fn health(probe: &Probe) -> Health {
+    Health {
+        target: probe.path.clone().map_or(ProbeTarget::Tcp, ProbeTarget::Http),
+        interval_ms: probe.interval_ms,
+        timeout_ms: probe.timeout_ms,
+        failures: probe.failures,
+    }
+}

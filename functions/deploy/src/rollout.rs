@@ -1,0 +1,221 @@
+//! A rollout, step by step: start beside, shift the traffic, finish; or go back.
+
+use longshore_events::types::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome};
+use longshore_frame::Decision;
+use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase};
+
+use crate::{
+    Apply, Release, Rollout, Stage, State,
+    choose::Choice,
+    decide::{Context, Decided},
+};
+
+/// The next step of a rollout that goes on.
+pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout, choice: Choice) -> Decided {
+    let running = &context.seen.running;
+    let newer = choice
+        .take
+        .is_some_and(|take| context.verdict(&take.image).is_none_or(|verdict| verdict.bad.is_none()));
+    let reached = (running.generation, running.step) >= (rollout.generation, rollout.step);
+    let new = running.release(rollout.to.release).cloned();
+    rollout.boot_ms = rollout.boot_ms.or(new.as_ref().and_then(|new| new.boot_ms));
+    let bad = context.verdict(&rollout.to.image).and_then(|verdict| verdict.bad.clone());
+    let decided = Decision::rest(state);
+    match &rollout.stage {
+        Stage::Back(_) if reached => went_back(context, decided, &rollout),
+        Stage::Finish if reached => arrived(context, decided, &rollout),
+        Stage::Back(_) | Stage::Finish => wish(context, decided, rollout),
+        _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
+        Stage::Start if newer && !context.at.stopped => give_way(context, decided, &rollout),
+        _ if !reached => wish(context, decided, rollout),
+        Stage::Start => started(context, decided, rollout, new.as_ref()),
+        Stage::Shift => shifted(context, decided, rollout, new.as_ref()),
+    }
+}
+
+/// The new release runs beside the old one: shifts the traffic when it is ready.
+fn started(
+    context: &Context<'_>,
+    decided: Decided,
+    mut rollout: Rollout,
+    new: Option<&ObservedRelease>,
+) -> Decided {
+    let phase = new.map(|new| new.phase);
+    let late = context.at.now >= rollout.deadline;
+    match phase {
+        Some(Phase::Ready) if context.at.stopped => wait(context, decided, rollout),
+        Some(Phase::Ready) => {
+            rollout.shifted_at = Some(context.at.now);
+            next(context, decided, rollout, Stage::Shift)
+        }
+        Some(Phase::Failed) => back(context, decided, rollout, reason("it cannot run", new)),
+        _ if late => {
+            let said = format!("it was not ready within {} s", context.environment.deadline_ms / 1000);
+            back(context, decided, rollout, reason(&said, new))
+        }
+        _ => wait(context, decided, rollout),
+    }
+}
+
+/// The new release has the traffic: the old one goes when the new one has stayed ready for a while.
+fn shifted(
+    context: &Context<'_>,
+    decided: Decided,
+    rollout: Rollout,
+    new: Option<&ObservedRelease>,
+) -> Decided {
+    let since = rollout.shifted_at.unwrap_or(context.at.now);
+    let settled_at =
+        since + jiff::SignedDuration::from_millis(i64::try_from(context.environment.settle_ms).unwrap_or(0));
+    match new.map(|new| new.phase) {
+        Some(Phase::Ready) if context.at.now < settled_at => wait(context, decided, rollout).wake(settled_at),
+        Some(Phase::Ready) if context.at.stopped => wait(context, decided, rollout),
+        Some(Phase::Ready) => next(context, decided, rollout, Stage::Finish),
+        _ => back(context, decided, rollout, reason("it did not stay ready", new)),
+    }
+}
+
+fn reason(what: &str, new: Option<&ObservedRelease>) -> String {
+    match new.and_then(|new| new.reason.as_ref()) {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_owned(),
+    }
+}
+
+fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: Stage) -> Decided {
+    rollout.step += 1;
+    let shift = stage == Stage::Shift;
+    rollout.stage = stage;
+    let fact = DeploymentAdvanced {
+        deployment: context.deployment(rollout.generation),
+        environment: context.workload.environment.clone(),
+        service: context.workload.service.clone(),
+        step: rollout.step,
+        weight: 100,
+        ready: true,
+    };
+    let decided = if shift { decided.say(context.subject(), &rollout.to.link, fact) } else { decided };
+    wish(context, decided, rollout)
+}
+
+fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decided {
+    let deadline = rollout.deadline.max(context.at.now);
+    decided.state.rollout = Some(rollout);
+    let poll = context.after(context.poll_ms);
+    decided.hold().wake(if deadline > context.at.now { poll.min(deadline) } else { poll })
+}
+
+/// Commits the wish of the rollout's stage. The same wish again has the same key.
+pub(crate) fn wish(context: &Context<'_>, decided: Decided, rollout: Rollout) -> Decided {
+    let restoring = matches!(rollout.stage, Stage::Back(_));
+    if context.at.stopped && !restoring {
+        return wait(context, decided, rollout);
+    }
+    let desired = Desired {
+        workload: context.workload.clone(),
+        generation: rollout.generation,
+        step: rollout.step,
+        releases: releases(&rollout),
+    };
+    let mut decided = wait(context, decided, rollout).effect(Apply { desired, restoring });
+    if !restoring {
+        let rollout = decided.state.rollout.as_ref();
+        let verdict = rollout.and_then(|rollout| context.verdict(&rollout.to.image));
+        decided.relied_on.extend(verdict.map(|verdict| verdict.head.clone()));
+    }
+    decided
+}
+
+fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
+    let release = |release: &Release, weight: u8| DesiredRelease {
+        release: release.release,
+        image: release.image.clone(),
+        weight,
+        run: release.run.clone(),
+    };
+    let (to, from) = (&rollout.to, rollout.from.as_ref());
+    match (&rollout.stage, from) {
+        (Stage::Start, Some(from)) => vec![release(from, 100), release(to, 0)],
+        (Stage::Shift, Some(from)) => vec![release(from, 0), release(to, 100)],
+        (Stage::Start | Stage::Shift | Stage::Finish, _) => vec![release(to, 100)],
+        (Stage::Back(_), Some(from)) => vec![release(from, 100)],
+        (Stage::Back(_), None) => Vec::new(),
+    }
+}
+
+/// Takes the new release back, and quarantines its digest in the same commit.
+pub(crate) fn back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: String) -> Decided {
+    let (subject, fact) = context.quarantine(&rollout.to, &reason);
+    rollout.step += 1;
+    rollout.stage = Stage::Back(reason);
+    let decided = decided.say(subject, &rollout.to.link, fact);
+    wish(context, decided, rollout)
+}
+
+/// A newer release takes the place of one that has no traffic yet.
+fn give_way(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {
+    let fact = DeploymentFinished {
+        failure: Some("a newer commit took its place".into()),
+        ..finished(context, &decided.state, rollout, DeploymentOutcome::Superseded)
+    };
+    decided.again = true;
+    decided.say(context.subject(), &rollout.to.link, fact)
+}
+
+fn arrived(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {
+    decided.state.arrived(rollout);
+    let outcome =
+        if rollout.requested { DeploymentOutcome::RolledBack } else { DeploymentOutcome::Succeeded };
+    let fact = finished(context, &decided.state, rollout, outcome);
+    decided.again = true;
+    decided.say(context.subject(), &rollout.to.link, fact)
+}
+
+fn went_back(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {
+    let outcome =
+        if rollout.from.is_some() { DeploymentOutcome::RolledBack } else { DeploymentOutcome::Removed };
+    let failure = match &rollout.stage {
+        Stage::Back(reason) => Some(reason.clone()),
+        _ => None,
+    };
+    let fact = DeploymentFinished { failure, ..finished(context, &decided.state, rollout, outcome) };
+    decided.again = true;
+    decided.say(context.subject(), &rollout.to.link, fact)
+}
+
+/// The outside took a wish of the rollout for none that it can or may fulfil.
+pub(crate) fn gave_up(context: &Context<'_>, mut state: State, error: &str) -> Decided {
+    let Some(rollout) = state.rollout.take() else { return Decision::rest(state) };
+    let newer = context.seen.running.generation > rollout.generation;
+    match rollout.stage {
+        Stage::Start | Stage::Shift | Stage::Finish if !newer => {
+            let reason = format!("it could not be applied: {error}");
+            back(context, Decision::rest(state), rollout, reason)
+        }
+        _ => {
+            let failure = Some(format!("left as it is: {error}"));
+            let outcome = DeploymentOutcome::Superseded;
+            let fact = DeploymentFinished { failure, ..finished(context, &state, &rollout, outcome) };
+            Decision::rest(state).say(context.subject(), &rollout.to.link, fact)
+        }
+    }
+}
+
+fn finished(
+    context: &Context<'_>,
+    state: &State,
+    rollout: &Rollout,
+    outcome: DeploymentOutcome,
+) -> DeploymentFinished {
+    DeploymentFinished {
+        deployment: context.deployment(rollout.generation),
+        environment: context.workload.environment.clone(),
+        service: context.workload.service.clone(),
+        outcome,
+        to: rollout.to.image.digest.clone(),
+        commit: rollout.to.commit.clone(),
+        running: state.current.as_ref().map(|release| release.image.digest.clone()),
+        failure: None,
+        boot_ms: rollout.boot_ms,
+    }
+}

@@ -1,0 +1,144 @@
+//! What `deploy` remembers of a service in an environment. Stored: samples of every release load for ever.
+
+use jiff::Timestamp;
+use longshore_events::{CommitId, Digest, ImageRef, Link, types::ImagePushed};
+use longshore_ports::RunSpec;
+use serde::{Deserialize, Serialize};
+
+/// Good releases that are remembered to go back to.
+const HISTORY: usize = 10;
+/// Images that are remembered until the branch's tip is known for sure.
+const CANDIDATES: usize = 20;
+
+/// The state of one unit.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct State {
+    /// The good release that runs.
+    #[serde(default)]
+    pub current: Option<Release>,
+    /// The good releases before it, the newest first.
+    #[serde(default)]
+    pub previous: Vec<Release>,
+    /// Images that were heard of, the newest last.
+    #[serde(default)]
+    pub candidates: Vec<Candidate>,
+    /// The commit that was followed last as the branch's tip.
+    #[serde(default)]
+    pub tip: Option<CommitId>,
+    /// When an image was last heard of.
+    #[serde(default)]
+    pub told_at: Option<Timestamp>,
+    /// The rollout that goes on.
+    #[serde(default)]
+    pub rollout: Option<Rollout>,
+}
+
+/// An image that may have to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The image.
+    pub image: ImageRef,
+    /// Its commit; `None` for an image from outside.
+    #[serde(default)]
+    pub commit: Option<CommitId>,
+    /// The push that led to it was forced.
+    #[serde(default)]
+    pub forced: bool,
+    /// Nothing was decided about it yet.
+    pub fresh: bool,
+    /// The link of what follows from it.
+    pub link: Link,
+}
+
+/// A release that runs, or may run again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// The generation that started it.
+    pub release: u64,
+    /// The image.
+    pub image: ImageRef,
+    /// Its commit, where it is known.
+    #[serde(default)]
+    pub commit: Option<CommitId>,
+    /// How it runs: kept, so that going back brings its settings back too.
+    pub run: RunSpec,
+    /// The link of what is said about it.
+    pub link: Link,
+}
+
+/// A release on its way in, or back out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Its generation.
+    pub generation: u64,
+    /// The last step that was decided.
+    pub step: u32,
+    /// Where it stands.
+    pub stage: Stage,
+    /// The new release.
+    pub to: Release,
+    /// The release that runs, if one does.
+    #[serde(default)]
+    pub from: Option<Release>,
+    /// When it must be ready.
+    pub deadline: Timestamp,
+    /// When it got all the traffic.
+    #[serde(default)]
+    pub shifted_at: Option<Timestamp>,
+    /// From the start of its process until it listened, in milliseconds.
+    #[serde(default)]
+    pub boot_ms: Option<u64>,
+    /// Somebody asked to go back: `to` is an older release, and a good one.
+    #[serde(default)]
+    pub requested: bool,
+}
+
+/// Where a rollout stands. Each stage is one wish to the outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The new release starts beside the old one, without traffic.
+    Start,
+    /// The new release has the traffic; the old one still runs.
+    Shift,
+    /// The new release runs alone.
+    Finish,
+    /// The old release has the traffic again; the new one goes, for this reason.
+    Back(String),
+}
+
+impl State {
+    /// Remembers an image.
+    pub(crate) fn heard(&mut self, image: &ImagePushed, link: Link, now: Timestamp) {
+        let candidate = Candidate {
+            image: ImageRef::new(image.image.clone(), image.digest.clone()),
+            commit: image.commit.clone(),
+            forced: image.forced,
+            fresh: true,
+            link,
+        };
+        self.candidates.retain(|known| known.image != candidate.image || known.commit != candidate.commit);
+        self.candidates.push(candidate);
+        let excess = self.candidates.len().saturating_sub(CANDIDATES);
+        self.candidates.drain(..excess);
+        self.told_at = Some(now);
+    }
+
+    /// The new release is the one that runs.
+    pub(crate) fn arrived(&mut self, rollout: &Rollout) {
+        let before = self.current.replace(rollout.to.clone());
+        self.previous.extend(before.filter(|_| !rollout.requested));
+        self.previous.sort_by_key(|release| std::cmp::Reverse(release.release));
+        self.previous.truncate(HISTORY);
+    }
+
+    /// Digests whose verdict matters for the next decision.
+    pub(crate) fn in_question(&self, told: Option<&Digest>) -> Vec<Digest> {
+        let candidates = self.candidates.iter().map(|candidate| &candidate.image.digest);
+        let rollout = self.rollout.iter().map(|rollout| &rollout.to.image.digest);
+        let mut digests: Vec<Digest> = candidates.chain(rollout).chain(told).cloned().collect();
+        digests.sort();
+        digests.dedup();
+        digests
+    }
+}
