@@ -1,0 +1,211 @@
+//! Manifests, tags and referrers.
+
+use std::sync::Arc;
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use longshore_events::Digest;
+
+use super::{
+    Change, Registry, Store, StoreError,
+    answer::{Answer, FILTERS, Fault, SUBJECT},
+    route::query,
+};
+use crate::{
+    digest,
+    image::{self, Descriptor, INDEX, MANIFEST_LIMIT, Manifest},
+    names::{Reference, Repository},
+};
+
+/// How many tags one answer lists, unless the client wants fewer.
+const PAGE: usize = 1000;
+
+impl Registry {
+    pub(super) async fn get_manifest(
+        &self,
+        repository: Repository,
+        reference: Reference,
+    ) -> Result<Response, Fault> {
+        let unknown = format!("{reference} names nothing in {repository}");
+        let found = self.blocking(move |store| Ok(store.manifest(&repository, &reference)?)).await?;
+        let found = found.ok_or_else(|| Fault::not_found("MANIFEST_UNKNOWN", unknown))?;
+        let answer = Answer::new(StatusCode::OK)
+            .digest(&found.digest)
+            .with(header::CONTENT_LENGTH, &found.bytes.len().to_string());
+        Ok(answer.body(&found.media_type, found.bytes))
+    }
+
+    pub(super) async fn put_manifest(
+        self: Arc<Self>,
+        repository: Repository,
+        reference: Reference,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, Fault> {
+        let bytes = to_bytes(body, MANIFEST_LIMIT).await.map_err(|_| {
+            let message = "the manifest broke off, or is longer than 4 MiB";
+            Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", message)
+        })?;
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type =
+            content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_owned());
+        // The tag must not move without the watcher being told, even if the client goes away meanwhile.
+        let work = tokio::spawn(async move {
+            let put = move |store: &Store| put(store, repository, reference, content_type, &bytes);
+            let (change, subject) = self.blocking(put).await?;
+            let told = self.watcher.stored(&change).await;
+            told.map_err(|error| Fault::internal("the push is stored but could not be recorded", &error))?;
+            Ok::<_, Fault>((change, subject))
+        });
+        let done = work.await.map_err(|error| Fault::internal("the manifest cannot be stored", &error))?;
+        let (change, subject) = done?;
+        let location = format!("/v2/{}/manifests/{}", change.repository, change.digest);
+        let answer =
+            Answer::new(StatusCode::CREATED).digest(&change.digest).with(header::LOCATION, &location);
+        Ok(subject.iter().fold(answer, |answer, subject| answer.with(SUBJECT, subject.as_str())).empty())
+    }
+
+    pub(super) async fn delete_manifest(
+        self: Arc<Self>,
+        repository: Repository,
+        reference: Reference,
+    ) -> Result<Response, Fault> {
+        let work = tokio::spawn(async move {
+            let asked = reference.clone();
+            let name = repository.clone();
+            let found = self.blocking(move |store| Ok(store.manifest(&name, &asked)?)).await?;
+            let unknown =
+                || Fault::not_found("MANIFEST_UNKNOWN", format!("{reference} names nothing in {repository}"));
+            let found = found.ok_or_else(unknown)?;
+            let manifest =
+                found.parse().map_err(|error| Fault::internal("a stored manifest is damaged", &error))?;
+            let tag = if let Reference::Tag(tag) = &reference { Some(tag.clone()) } else { None };
+            let (digest, media_type) = (found.digest, found.media_type);
+            let change = Change { repository, tag, digest, media_type, platforms: manifest.platforms() };
+            let told = self.watcher.deleted(&change).await;
+            told.map_err(|error| Fault::internal("the deletion could not be recorded", &error))?;
+            self.blocking(move |store| Ok(delete(store, &change, &manifest)?)).await
+        });
+        work.await.map_err(|error| Fault::internal("the manifest cannot be deleted", &error))??;
+        Ok(Answer::new(StatusCode::ACCEPTED).empty())
+    }
+
+    pub(super) async fn tags(&self, repository: Repository, query_text: &str) -> Result<Response, Fault> {
+        let name = repository.clone();
+        let tags = self.blocking(move |store| Ok(store.tags(&name)?)).await?;
+        let tags =
+            tags.ok_or_else(|| Fault::not_found("NAME_UNKNOWN", format!("there is no {repository}")))?;
+        let wanted = query(query_text, "n").map(|n| n.parse::<usize>()).transpose();
+        let wanted = wanted.map_err(|_| Fault::bad("PAGINATION_NUMBER_INVALID", "n must be a number"))?;
+        let count = wanted.unwrap_or(PAGE).min(PAGE);
+        let last = query(query_text, "last").unwrap_or_default();
+        let mut rest = tags.into_iter().filter(|tag| *tag > last);
+        let page: Vec<String> = rest.by_ref().take(count).collect();
+        let mut answer = Answer::new(StatusCode::OK);
+        if let (Some(last), Some(_)) = (page.last(), rest.next()) {
+            let link = format!("</v2/{repository}/tags/list?n={count}&last={last}>; rel=\"next\"");
+            answer = answer.with(header::LINK, &link);
+        }
+        let body = serde_json::json!({ "name": repository.as_str(), "tags": page }).to_string();
+        Ok(answer.body("application/json", body))
+    }
+
+    pub(super) async fn referrers(
+        &self,
+        repository: Repository,
+        subject: Digest,
+        query_text: &str,
+    ) -> Result<Response, Fault> {
+        let mut found = self.blocking(move |store| Ok(store.referrers(&repository, &subject)?)).await?;
+        let mut answer = Answer::new(StatusCode::OK);
+        if let Some(wanted) = query(query_text, "artifactType") {
+            found.retain(|descriptor| descriptor.artifact_type.as_ref() == Some(&wanted));
+            answer = answer.with(FILTERS, "artifactType");
+        }
+        let body = serde_json::json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": found });
+        Ok(answer.body(INDEX, body.to_string()))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.unwrap_or_else(|error| Err(Fault::internal("the registry's store failed", &error)))
+    }
+}
+
+/// Checks and stores a manifest, and moves its tag; gives what it is about, too.
+fn put(
+    store: &Store,
+    repository: Repository,
+    reference: Reference,
+    content_type: Option<String>,
+    bytes: &[u8],
+) -> Result<(Change, Option<Digest>), Fault> {
+    let invalid = |message: String| Fault::bad("MANIFEST_INVALID", &message);
+    let manifest: Manifest =
+        serde_json::from_slice(bytes).map_err(|error| invalid(format!("it is no manifest: {error}")))?;
+    let media_type = content_type.or_else(|| manifest.media_type.clone()).unwrap_or_default();
+    if !image::is_manifest(&media_type) {
+        return Err(invalid(format!("{media_type:?} is no manifest's media type")));
+    }
+    if manifest.media_type.as_ref().is_some_and(|own| *own != media_type) {
+        return Err(invalid(format!("it was sent as {media_type:?}, but says otherwise itself")));
+    }
+    if image::is_index(&media_type) != manifest.manifests.is_some() {
+        return Err(invalid(format!("it has not the shape of {media_type:?}")));
+    }
+    let expected = if let Reference::Digest(digest) = &reference { Some(digest) } else { None };
+    if expected.is_some_and(|expected| *expected != digest::of(bytes)) {
+        return Err(Fault::bad("DIGEST_INVALID", "the manifest has another digest"));
+    }
+    check_references(store, &repository, &manifest)?;
+    let digest = store.put_blob(bytes)?;
+    let mut descriptor = Descriptor::new(&media_type, digest.clone(), bytes.len() as u64);
+    let config_type = || manifest.config.as_ref().map(|config| config.media_type.clone());
+    descriptor.artifact_type = manifest.artifact_type.clone().or_else(config_type);
+    descriptor.annotations.clone_from(&manifest.annotations);
+    let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
+    store.link_manifest(&repository, &descriptor, subject.as_ref())?;
+    let tag = if let Reference::Tag(tag) = reference { Some(tag) } else { None };
+    if let Some(tag) = &tag {
+        store.set_tag(&repository, tag, &digest)?;
+    }
+    Ok((Change { repository, tag, digest, media_type, platforms: manifest.platforms() }, subject))
+}
+
+/// Everything that a manifest names must be here, but for layers that are had elsewhere, and its subject.
+fn check_references(store: &Store, repository: &Repository, manifest: &Manifest) -> Result<(), Fault> {
+    let missing = |digest: &Digest| {
+        Fault::new(
+            StatusCode::NOT_FOUND,
+            "MANIFEST_BLOB_UNKNOWN",
+            format!("{digest} is not here: push it first"),
+        )
+    };
+    let layers = manifest.layers.iter().flatten().filter(|layer| layer.urls.is_none());
+    for blob in manifest.config.iter().chain(layers) {
+        if !store.has_blob(&blob.digest) {
+            return Err(missing(&blob.digest));
+        }
+    }
+    for inner in manifest.manifests.iter().flatten() {
+        if store.manifest(repository, &Reference::Digest(inner.digest.clone()))?.is_none() {
+            return Err(missing(&inner.digest));
+        }
+    }
+    Ok(())
+}
+
+fn delete(store: &Store, change: &Change, manifest: &Manifest) -> Result<(), StoreError> {
+    let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
+    match &change.tag {
+        Some(tag) => store.remove_tag(&change.repository, tag),
+        None => store.unlink_manifest(&change.repository, &change.digest, subject),
+    }
+}

@@ -1,0 +1,146 @@
+//! Content on disk.
+//!
+//! ```text
+//! blobs/sha256/ab/<hex>                  content; a file here is whole and has this digest
+//! uploads/<random>                       what is not whole yet; emptied when the store is opened
+//! repositories/<name>/_manifests/<hex>   the media type of a manifest of this repository
+//! repositories/<name>/_tags/<tag>        the digest that the tag names
+//! repositories/<name>/_referrers/<hex of the subject>/<hex>   the descriptor of a manifest about it
+//! ```
+//!
+//! A repository's name has no part that starts with `_`. Every file appears by a rename after it was flushed.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use longshore_events::Digest;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::digest;
+
+/// The store's disk failed, or holds what nothing of ours wrote there.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {}: {source}", path.display())]
+pub struct StoreError {
+    pub(super) what: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) source: io::Error,
+}
+
+pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + 'a {
+    move |source| StoreError { what, path: path.to_path_buf(), source }
+}
+
+/// The registry's content. Clones share it; one process at a time may open a folder.
+///
+/// Its methods read and write small files: call them where blocking for a moment is allowed.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: Arc<PathBuf>,
+}
+
+impl Store {
+    /// Opens the store in `root`, which is made if it is missing. Uploads that were begun are forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the folder cannot be written.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let store = Self { root: Arc::new(root.to_path_buf()) };
+        let uploads = store.uploads();
+        match fs::remove_dir_all(&uploads) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("empty", &uploads)(error));
+            }
+            _ => {}
+        }
+        let shards = (0..=255).map(|shard| root.join(format!("blobs/sha256/{shard:02x}")));
+        for folder in shards.chain([uploads, store.repositories_folder()]) {
+            fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
+        }
+        sync_folder(&root.join("blobs/sha256"))?;
+        sync_folder(root)?;
+        Ok(store)
+    }
+
+    /// The file of a blob, whether or not it is there.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
+    }
+
+    /// A blob's file and its length in bytes; `None` when it is not here.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened.
+    pub fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, StoreError> {
+        let path = self.blob_path(digest);
+        let opened = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.and_then(|file| file.metadata().map(|meta| (file, meta.len()))),
+        };
+        opened.map(Some).map_err(failed("open", &path))
+    }
+
+    /// Whether a blob is here.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    /// Takes the bytes of a blob.
+    pub(super) fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = digest::of(bytes);
+        if !self.has_blob(&digest) {
+            self.write(&self.blob_path(&digest), bytes)?;
+        }
+        Ok(digest)
+    }
+
+    /// Makes a whole, flushed upload visible as the blob that it is.
+    pub(super) fn adopt(&self, upload: &Path, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.blob_path(digest);
+        fs::rename(upload, &path).map_err(failed("move the upload to", &path))?;
+        sync_parent(&path)
+    }
+
+    /// Where a new upload goes.
+    pub(super) fn new_upload(&self) -> Result<PathBuf, StoreError> {
+        let mut random = [0; 16];
+        let folder = self.uploads();
+        getrandom(&mut random, GetRandomFlags::empty())
+            .map_err(|errno| failed("name an upload in", &folder)(errno.into()))?;
+        Ok(folder.join(format!("{:032x}", u128::from_ne_bytes(random))))
+    }
+
+    /// Writes a file so that it is there whole or not at all, also after a crash.
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let temporary = self.new_upload()?;
+        let mut file = File::create_new(&temporary).map_err(failed("create", &temporary))?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        written.map_err(failed("write", &temporary))?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed("make", folder))?;
+        }
+        fs::rename(&temporary, path).map_err(failed("rename to", path))?;
+        sync_parent(path)
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    pub(super) fn repositories_folder(&self) -> PathBuf {
+        self.root.join("repositories")
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(failed("flush", path))
+}
