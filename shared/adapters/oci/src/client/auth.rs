@@ -116,8 +116,9 @@ impl Tokens {
         }
         let response = request.send().await.map_err(|error| ClientError::unreachable(operation, error))?;
         let response = ClientError::check(operation, response).await?;
+        let bytes = super::pull::bounded(operation, response).await?;
         let token: Token =
-            response.json().await.map_err(|error| ClientError::unreachable(operation, error))?;
+            serde_json::from_slice(&bytes).map_err(|error| ClientError::invalid(operation, error))?;
         let token = if token.token.is_empty() { token.access_token } else { token.token };
         Ok(secret(&format!("Bearer {token}")))
     }

@@ -8,6 +8,7 @@ mod error;
 mod port;
 mod pull;
 mod push;
+mod upload;
 
 use std::{net::IpAddr, time::Duration};
 

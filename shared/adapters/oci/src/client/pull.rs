@@ -190,7 +190,8 @@ fn next_page(response: &Response) -> Option<Url> {
     (next && url.origin() == response.url().origin()).then_some(url)
 }
 
-async fn bounded(operation: &str, mut response: Response) -> Result<Vec<u8>, ClientError> {
+/// A small answer's body.
+pub(super) async fn bounded(operation: &str, mut response: Response) -> Result<Vec<u8>, ClientError> {
     let mut bytes = Vec::new();
     while let Some(chunk) =
         response.chunk().await.map_err(|error| ClientError::unreachable(operation, error))?

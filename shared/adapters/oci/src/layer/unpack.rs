@@ -4,9 +4,10 @@ use std::{
     collections::HashSet,
     ffi::OsStr,
     fs::File,
+    hash::{BuildHasher as _, RandomState},
     io::{self, BufReader, Read},
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -78,11 +79,12 @@ impl Unpacker {
         let mut hashing = Hashing::new(input.take(layer.size.saturating_add(1)));
         let mut tar =
             Bounded { inner: decoder(&layer.media_type, &mut hashing)?, left: self.left.bytes, over: false };
-        let mut mine = HashSet::new();
+        let mut mine = Mine::default();
         let applied = for_each(&mut tar, |entry, data| {
-            self.left.entries =
-                self.left.entries.checked_sub(1).ok_or(LayerError::TooMany { limit: self.limits.entries })?;
-            place(&self.root, &mut mine, entry, data)
+            let new = mine.add(&entry.path);
+            let left = self.left.entries.checked_sub(new.max(1));
+            self.left.entries = left.ok_or(LayerError::TooMany { limit: self.limits.entries })?;
+            place(&self.root, &mine, entry, data)
         });
         let drained = applied.and_then(|()| {
             io::copy(&mut tar, &mut io::sink()).map(drop).map_err(LayerError::io("read the layer to its end"))
@@ -118,13 +120,36 @@ pub(crate) fn decoder<'a>(media_type: &str, input: impl Read + 'a) -> Result<Box
     }
 }
 
-/// `mine` collects what this layer holds: an opaque folder hides all but that.
-fn place(
-    root: &Root,
-    mine: &mut HashSet<PathBuf>,
-    entry: &Entry,
-    data: &mut dyn Read,
-) -> Result<(), LayerError> {
+/// What a layer holds: an opaque folder hides all but that. Hashes stand for the paths, which a hostile layer could
+/// make long; their key is random, and two paths with one hash would only leave a file unhidden.
+#[derive(Default)]
+struct Mine {
+    hashes: HashSet<u64>,
+    key: RandomState,
+}
+
+impl Mine {
+    /// Adds a path and the folders above it; gives how many were new.
+    fn add(&mut self, path: &Path) -> u64 {
+        let mut new = 0;
+        if path.file_name().is_none_or(|name| name.as_bytes().starts_with(b".wh.")) {
+            return new;
+        }
+        for path in path.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+            if !self.hashes.insert(self.key.hash_one(path)) {
+                break;
+            }
+            new += 1;
+        }
+        new
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.hashes.contains(&self.key.hash_one(path))
+    }
+}
+
+fn place(root: &Root, mine: &Mine, entry: &Entry, data: &mut dyn Read) -> Result<(), LayerError> {
     let (Some(parent), Some(name)) = (entry.path.parent(), entry.path.file_name()) else { return Ok(()) };
     let failed = |errno: Errno| failed(&entry.path, errno);
     let folder = root.folder(parent).map_err(failed)?;
@@ -141,11 +166,6 @@ fn place(
         Kind::Link { target } => fs::symlinkat(target, &folder, name).map_err(failed)?,
         Kind::HardLink { target } => hard_link(root, target, &folder, name, entry)?,
         Kind::Other(reason) => return Err(LayerError::refused(&entry.path, *reason)),
-    }
-    for path in entry.path.ancestors() {
-        if path.as_os_str().is_empty() || !mine.insert(path.to_owned()) {
-            break;
-        }
     }
     Ok(())
 }
@@ -191,22 +211,22 @@ fn hard_link(
 }
 
 /// Whiteouts are those of the OCI layer specification: `.wh.NAME` hides NAME, `.wh..wh..opq` all of lower layers.
-fn whiteout(folder: &OwnedFd, path: &Path, hidden: &[u8], mine: &HashSet<PathBuf>) -> Result<(), Errno> {
+fn whiteout(folder: &OwnedFd, path: &Path, hidden: &[u8], mine: &Mine) -> Result<(), Errno> {
     match hidden {
         b".wh..opq" => hide_lower(folder, path, mine),
         b"" | b"." | b".." => Err(Errno::INVAL),
         // AUFS' own records, of no meaning here.
         aufs if aufs.starts_with(b".wh.") => Ok(()),
         // What this layer itself put there stays, whatever the order of its entries.
-        name if mine.contains(&path.join(OsStr::from_bytes(name))) => Ok(()),
+        name if mine.holds(&path.join(OsStr::from_bytes(name))) => Ok(()),
         name => remove(folder, OsStr::from_bytes(name)),
     }
 }
 
-fn hide_lower(folder: &OwnedFd, path: &Path, mine: &HashSet<PathBuf>) -> Result<(), Errno> {
+fn hide_lower(folder: &OwnedFd, path: &Path, mine: &Mine) -> Result<(), Errno> {
     for name in names(folder)? {
         let child = path.join(&name);
-        if !mine.contains(&child) {
+        if !mine.holds(&child) {
             remove(folder, &name)?;
         } else if fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)

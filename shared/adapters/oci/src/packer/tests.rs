@@ -16,6 +16,10 @@ use crate::{
     layer::{Limits, Unpacker},
 };
 
+mod bases;
+
+mod words;
+
 const EPOCH: u64 = 1_700_000_000;
 
 /// A build context and the folder that its layers go to.
@@ -192,32 +196,6 @@ fn what_needs_a_command_is_refused_by_name_line_and_way_out() {
 }
 
 #[test]
-fn only_the_last_stage_is_packed() {
-    let shop = Shop::new("FROM golang AS build\nRUN go build\nFROM scratch\nCOPY a /a\n").file("a", "1");
-    assert_eq!(shop.pack().read("a").as_deref(), Some("1"));
-    let error = Shop::new("FROM golang AS build\nFROM build\n").error();
-    assert!(error.contains("line 2") && error.contains("earlier stage"), "{error}");
-}
-
-#[test]
-fn a_missing_base_image_or_dockerfile_is_named() {
-    let error = Shop::new("ARG TAG=9\nFROM nginx:${TAG}\n").error();
-    assert!(
-        error.contains("line 2") && error.contains("nginx:9") && error.contains("not at hand"),
-        "{error}"
-    );
-    let error = Shop::new("FROM --platform=linux/s390x scratch\n").error();
-    assert!(error.contains("--platform=linux/s390x"), "{error}");
-    assert!(Shop::new("FROM --platform=$TARGETPLATFORM scratch\n").pack_on(&NoBases).is_ok());
-    let shop = Shop::new("");
-    fs::remove_file(shop.context().join("Dockerfile")).unwrap();
-    assert!(shop.error().contains("there is no Dockerfile"));
-    for bad in ["", "FROM", "COPY a b", "FROM scratch\nNONSENSE x", "FROM scratch\nCOPY a"] {
-        assert!(Shop::new(bad).error().contains("cannot be parsed"), "{bad:?}");
-    }
-}
-
-#[test]
 fn a_copy_cannot_leave_the_context() {
     for source in ["../secret", "sub/../../secret", "out", "outside/secret", "absolute"] {
         let shop = Shop::new(&format!("FROM scratch\nCOPY {source} /a\n")).file("sub/x", "1");
@@ -275,154 +253,11 @@ fn a_copy_goes_where_docker_would_put_it() {
     assert!(shop("COPY d x\nCOPY a.txt x").pack().read("w/x/a.txt").is_some());
 }
 
-#[test]
-fn ignored_files_are_as_if_they_were_not_there() {
-    let ignore = "# comment\n*.log\n!keep.log\n**/secret\nnode_modules/\n/docs\n!docs/README\n";
-    let shop = Shop::new("FROM scratch\nCOPY . /\n")
-        .file(".dockerignore", ignore)
-        .file("a.log", "1")
-        .file("keep.log", "1")
-        .file("x/a.log", "1")
-        .file("x/y/secret", "1")
-        .file("node_modules/m/index.js", "1")
-        .file("docs/README", "1")
-        .file("docs/other", "1");
-    let packed = shop.pack();
-    for kept in ["keep.log", "x/a.log", "docs/README", "Dockerfile"] {
-        assert!(packed.read(kept).is_some(), "{kept} is kept");
-    }
-    for gone in ["a.log", "x/y/secret", "node_modules/m/index.js", "docs/other"] {
-        assert!(packed.read(gone).is_none(), "{gone} is gone");
-    }
-    let error = Shop::new("FROM scratch\nCOPY a /\n").file(".dockerignore", "a").file("a", "1").error();
-    assert!(error.contains(".dockerignore"), "{error}");
-    let own = Shop::new("FROM scratch\nCOPY a /\n").file(".dockerignore", "a").file("a", "1");
-    assert!(own.file("Dockerfile.dockerignore", "b").pack_on(&NoBases).is_ok());
-}
-
 /// Gives one base image.
 struct Only(Base);
 
 impl Bases for Only {
     fn base(&self, reference: &str) -> Result<Option<Base>, Box<dyn std::error::Error + Send + Sync>> {
         Ok((reference == "base").then(|| self.0.clone()))
-    }
-}
-
-fn base() -> (Shop, Only) {
-    let shop = Shop::new(
-        "FROM scratch\nCOPY root /\nENV PATH=/opt A=1\nCMD [\"old\"]\nENTRYPOINT [\"old\"]\nCMD [\"old\"]\nUSER app\n",
-    )
-    .file("root/usr/bin/sh", "shell");
-    symlink("usr/bin", shop.context().join("root/bin")).unwrap();
-    let image = shop.pack().image;
-    let base = Base { config: image.config, layers: image.layers };
-    (shop, Only(base))
-}
-
-#[test]
-fn an_image_is_built_upon_a_base_at_hand() {
-    let (_kept, bases) = base();
-    let shop =
-        Shop::new("FROM base\nENV A=$A:2\nCOPY tool /bin\nWORKDIR /bin/x\nENTRYPOINT [\"/bin/tool\"]\n");
-    let packed = Packed::new(shop.file("tool", "t").pack_on(&bases).unwrap());
-    assert_eq!(packed.read("usr/bin/sh").as_deref(), Some("shell"));
-    assert_eq!(packed.read("usr/bin/tool").as_deref(), Some("t"), "the base's link is followed");
-    assert_eq!((packed.env("A"), packed.env("PATH")), (Some("1:2"), Some("/opt")));
-    assert_eq!(packed.config.config.user, "app");
-    assert_eq!(packed.config.config.working_dir, "/bin/x");
-    assert_eq!(packed.config.config.cmd, None, "the base's arguments were for its own entrypoint");
-    assert!(packed.root.path().join("bin").is_symlink());
-}
-
-#[test]
-fn a_base_image_that_does_not_fit_is_refused() {
-    let (_kept, Only(base)) = base();
-    let change = |from: &str, to: &str| {
-        let config = String::from_utf8(base.config.clone()).unwrap();
-        assert!(config.contains(from), "{config}");
-        let base = Base { config: config.replace(from, to).into_bytes(), layers: base.layers.clone() };
-        Shop::new("FROM base\n").pack_on(&Only(base)).unwrap_err().to_string()
-    };
-    let arch = format!("\"architecture\":\"{}\"", Platform::of_this_host().architecture);
-    assert!(change(&arch, "\"architecture\":\"pdp11\"").contains("pdp11"));
-    assert!(change("\"User\":\"app\"", "\"OnBuild\":[\"RUN x\"]").contains("ONBUILD"));
-    assert!(change("\"diff_ids\":[\"", "\"diff_ids\":[\"x").contains("damaged"));
-}
-
-#[test]
-fn build_arguments_do_not_get_into_the_image_by_themselves() {
-    let shop = Shop::new("FROM scratch\nARG TOKEN\nARG NAME=x\nLABEL name=$NAME\n")
-        .arg("TOKEN", "hush")
-        .arg("NAME", "y");
-    let image = shop.pack().image;
-    let all = [image.config, image.manifest].concat();
-    let text = String::from_utf8(all).unwrap();
-    assert!(!text.contains("hush"), "{text}");
-    assert!(text.contains("\"name\":\"y\""));
-}
-
-fn expand(text: &str) -> Result<String, String> {
-    let lookup = |name: &str| match name {
-        "X" => Some("x".to_owned()),
-        "EMPTY" => Some(String::new()),
-        _ => None,
-    };
-    Expander { escape: '\\', lookup: &lookup }.word(text)
-}
-
-#[test]
-fn variables_are_expanded_as_buildkit_does() {
-    let table = [
-        ("$X", "x"),
-        ("${X}y", "xy"),
-        ("$Xy", ""),
-        ("a$", "a$"),
-        ("\\$X", "$X"),
-        ("'$X'", "$X"),
-        ("\"$X\\\"\\n\"", "x\"\\n"),
-        ("${NO:-d$X}", "dx"),
-        ("${EMPTY:-d}", "d"),
-        ("${EMPTY-d}", ""),
-        ("${X:+yes}", "yes"),
-        ("${NO+yes}", ""),
-        ("${X:?wrong}", "x"),
-        ("${NO:-'}'}", "}"),
-        ("$X.$X-$1", "x.x-"),
-    ];
-    for (text, value) in table {
-        assert_eq!(expand(text).as_deref(), Ok(value), "{text}");
-    }
-    for bad in ["${X", "${}", "${NO:?set it}", "'open", "\"open", "${X#a}", "${X:"] {
-        assert!(expand(bad).is_err(), "{bad}");
-    }
-    assert!(expand(&"${NO:-".repeat(100)).unwrap_err().contains("too deep"));
-}
-
-#[test]
-fn an_expansion_bomb_is_refused() {
-    let bomb = (0..40).fold("FROM scratch\nENV A=aaaaaaaaaa\n".to_owned(), |text, _| text + "ENV A=$A$A\n");
-    assert!(Shop::new(&bomb).error().contains("longer than"));
-}
-
-#[test]
-fn ignore_patterns_follow_mobys_rules() {
-    let excludes = |text: &str, path: &str| Ignore::parse(text).unwrap().excludes(Path::new(path));
-    assert!(excludes("a/*", "a/b") && excludes("a/*", "a/b/c") && !excludes("a/*", "a"));
-    assert!(excludes("**/x", "x") && excludes("**/x", "a/b/x") && excludes("a/**", "a/b/c"));
-    assert!(!excludes("x", "a/x") && excludes("./x/", "x/y"));
-    assert!(!excludes("*\n!a", "a/b") && excludes("!a\n*", "a/b"));
-    assert!(Ignore::parse("[").is_err());
-}
-
-proptest! {
-    #[test]
-    fn no_dockerfile_makes_the_packer_panic(text in "(FROM scratch\n)?((ENV|COPY|ARG|LABEL|EXPOSE|WORKDIR|CMD|ADD) [ -~]{0,30}\n){0,4}") {
-        let _ = Shop::new(&text).file("a", "1").pack_on(&NoBases);
-    }
-
-    #[test]
-    fn any_word_is_expanded_or_refused(text in "[${}:'\"\\\\a-c?+ -]{0,40}") {
-        let _ = expand(&text);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{PackError, StoredLayer};
-use crate::layer::{Kind, LayerError, decoder, for_each};
+use crate::layer::{Kind, LayerError, Limits, decoder, for_each};
 
 /// As many links as Linux follows.
 const HOPS: u32 = 40;
@@ -35,7 +35,8 @@ impl Tree {
             let file = File::open(path).map_err(LayerError::io(format!("open {}", path.display())))?;
             for_each(decoder(&layer.descriptor.media_type, file)?, |entry, _| {
                 tree.apply(&entry.path, &entry.kind);
-                Ok(())
+                let limit = Limits::default().entries;
+                if tree.places.len() as u64 > limit { Err(LayerError::TooMany { limit }) } else { Ok(()) }
             })?;
         }
         Ok(tree)

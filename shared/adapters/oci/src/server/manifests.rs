@@ -157,7 +157,11 @@ fn put(
     if manifest.media_type.as_ref().is_some_and(|own| *own != media_type) {
         return Err(invalid(format!("it was sent as {media_type:?}, but says otherwise itself")));
     }
-    if image::is_index(&media_type) != manifest.manifests.is_some() {
+    let index = image::is_index(&media_type);
+    if index != manifest.manifests.is_some()
+        || index == manifest.config.is_some()
+        || manifest.schema_version != 2
+    {
         return Err(invalid(format!("it has not the shape of {media_type:?}")));
     }
     let expected = if let Reference::Digest(digest) = &reference { Some(digest) } else { None };

@@ -9,7 +9,7 @@ use longshore_events::Digest;
 
 use super::{
     Store, StoreError,
-    store::{failed, sync_folder},
+    store::{failed, sync},
 };
 use crate::{
     image::{self, Config, Descriptor, Manifest, Platform},
@@ -200,7 +200,7 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("remove", path)(error)),
-        Ok(()) => path.parent().map_or(Ok(()), sync_folder),
+        Ok(()) => path.parent().map_or(Ok(()), sync),
     }
 }
 

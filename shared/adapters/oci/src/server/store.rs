@@ -61,8 +61,8 @@ impl Store {
         for folder in shards.chain([uploads, store.repositories_folder()]) {
             fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
         }
-        sync_folder(&root.join("blobs/sha256"))?;
-        sync_folder(root)?;
+        sync(&root.join("blobs/sha256"))?;
+        sync(root)?;
         Ok(store)
     }
 
@@ -99,9 +99,10 @@ impl Store {
         Ok(digest)
     }
 
-    /// Makes a whole, flushed upload visible as the blob that it is.
+    /// Flushes a whole upload and makes it visible as the blob that it is.
     pub(super) fn adopt(&self, upload: &Path, digest: &Digest) -> Result<(), StoreError> {
         let path = self.blob_path(digest);
+        sync(upload)?;
         fs::rename(upload, &path).map_err(failed("move the upload to", &path))?;
         sync_parent(&path)
     }
@@ -121,9 +122,7 @@ impl Store {
         let mut file = File::create_new(&temporary).map_err(failed("create", &temporary))?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         written.map_err(failed("write", &temporary))?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed("make", folder))?;
-        }
+        path.parent().map_or(Ok(()), make_folder)?;
         fs::rename(&temporary, path).map_err(failed("rename to", path))?;
         sync_parent(path)
     }
@@ -137,10 +136,23 @@ impl Store {
     }
 }
 
-fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    path.parent().map_or(Ok(()), sync_folder)
+/// Makes a folder and those above it, so that they are there after a crash as well.
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), make_folder)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make", path)(error)),
+        _ => sync_parent(path),
+    }
 }
 
-pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(failed("flush", path))
+fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// Flushes a file, or the names in a folder.
+pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed("flush", path))
 }

@@ -235,7 +235,7 @@ impl Upload {
         }
     }
 
-    /// Writes the body to the file and flushes it; gives what broke it off, if something did. More than up to `end`
+    /// Writes the body to the file; gives what broke it off, if something did. More than up to `end`
     /// is not written.
     async fn take(&mut self, end: Option<u64>, mut body: Body) -> io::Result<Option<String>> {
         let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
@@ -260,7 +260,6 @@ impl Upload {
             self.length = length;
         }
         file.flush().await?;
-        file.sync_data().await?;
         Ok(broken)
     }
 }

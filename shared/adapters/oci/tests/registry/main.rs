@@ -1,0 +1,8 @@
+//! The client and the server, over a real socket.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
+
+mod auth;
+mod harness;
+mod images;
+mod manifests;
+mod uploads;
