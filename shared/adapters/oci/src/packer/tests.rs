@@ -252,12 +252,3 @@ fn a_copy_goes_where_docker_would_put_it() {
     assert!(shop("COPY a.txt x\nCOPY d x").error().contains("would replace"));
     assert!(shop("COPY d x\nCOPY a.txt x").pack().read("w/x/a.txt").is_some());
 }
-
-/// Gives one base image.
-struct Only(Base);
-
-impl Bases for Only {
-    fn base(&self, reference: &str) -> Result<Option<Base>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok((reference == "base").then(|| self.0.clone()))
-    }
-}
