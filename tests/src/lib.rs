@@ -1,1 +1,7 @@
-//! Placeholder while the workspace is laid out.
+//! The simulated spine: every function of the spine assembled over the simulator's world, and what must hold at rest.
+
+mod invariants;
+mod script;
+mod spine;
+
+pub use spine::{Mutation, Report, Run, enumerate_crashes, run};

@@ -63,7 +63,8 @@ type Headed<'a> = (&'a longshore_events::ImageRef, Option<&'a longshore_events::
 
 /// Where the service is headed: the rollout's release unless that goes back, else the one that runs.
 fn headed(state: &State) -> Option<Headed<'_>> {
-    let rollout = state.rollout.as_ref().filter(|rollout| !matches!(rollout.stage, Stage::Back(_)));
+    let rollout =
+        state.rollout.as_ref().filter(|rollout| !matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw));
     let release = rollout.map(|rollout| &rollout.to).or(state.current.as_ref())?;
     Some((&release.image, release.commit.as_ref()))
 }

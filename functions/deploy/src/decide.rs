@@ -150,7 +150,7 @@ fn not_the_tip(context: &Context<'_>, state: &State, candidate: &Candidate) -> D
 }
 
 /// Everything heard of before `target` is dealt with.
-fn superseded(context: &Context<'_>, state: State, target: &Candidate) -> Decided {
+pub(crate) fn superseded(context: &Context<'_>, state: State, target: &Candidate) -> Decided {
     let mut decided = Decision::rest(state);
     let before = decided.state.clone();
     for candidate in &mut decided.state.candidates {
@@ -223,7 +223,7 @@ fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, lin
     let reason = format!("{} asked to roll back{why}", request.who);
     if let Some(rollout) = state.rollout.take() {
         return match rollout.stage {
-            Stage::Back(_) | Stage::Finish => rollout::advance(
+            Stage::Back(_) | Stage::Withdraw | Stage::Finish => rollout::advance(
                 context,
                 state.clone(),
                 rollout,

@@ -5,28 +5,35 @@ use longshore_frame::Decision;
 use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase};
 
 use crate::{
-    Apply, Release, Rollout, Stage, State,
+    Apply, Candidate, Release, Rollout, Stage, State,
     choose::Choice,
-    decide::{Context, Decided},
+    decide::{Context, Decided, superseded},
 };
 
 /// The next step of a rollout that goes on.
 pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout, choice: Choice) -> Decided {
     let running = &context.seen.running;
-    let newer = choice
-        .take
-        .is_some_and(|take| context.verdict(&take.image).is_none_or(|verdict| verdict.bad.is_none()));
+    let good = |take: &Candidate| context.verdict(&take.image).is_none_or(|verdict| verdict.bad.is_none());
+    let newer = choice.take.filter(good);
     let reached = (running.generation, running.step) >= (rollout.generation, rollout.step);
     let new = running.release(rollout.to.release).cloned();
     rollout.boot_ms = rollout.boot_ms.or(new.as_ref().and_then(|new| new.boot_ms));
     let bad = context.verdict(&rollout.to.image).and_then(|verdict| verdict.bad.clone());
-    let decided = Decision::rest(state);
+    let mut decided = Decision::rest(state);
+    if let Some(newer) = newer.as_ref().filter(|newer| newer.image == rollout.to.image) {
+        decided = superseded(context, decided.state, newer);
+        decided.state.tip.clone_from(&newer.commit);
+        (rollout.to.commit, rollout.to.link) = (newer.commit.clone(), newer.link.clone());
+    }
+    let newer = newer.filter(|newer| newer.image != rollout.to.image && !context.at.stopped);
     match &rollout.stage {
+        Stage::Withdraw if reached => withdrawn(context, decided, &rollout),
+        Stage::Withdraw => wish(context, decided, rollout),
         Stage::Back(_) if reached => went_back(context, decided, &rollout),
         Stage::Finish if reached => arrived(context, decided, &rollout),
         Stage::Back(_) | Stage::Finish => wish(context, decided, rollout),
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
-        Stage::Start if newer && !context.at.stopped => give_way(context, decided, &rollout),
+        Stage::Start if newer.is_some() => give_way(context, decided, rollout, newer.as_ref()),
         _ if !reached => wish(context, decided, rollout),
         Stage::Start => started(context, decided, rollout, new.as_ref()),
         Stage::Shift => shifted(context, decided, rollout, new.as_ref()),
@@ -107,7 +114,7 @@ fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decide
 
 /// Commits the wish of the rollout's stage. The same wish again has the same key.
 pub(crate) fn wish(context: &Context<'_>, decided: Decided, rollout: Rollout) -> Decided {
-    let restoring = matches!(rollout.stage, Stage::Back(_));
+    let restoring = matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw);
     if context.at.stopped && !restoring {
         return wait(context, decided, rollout);
     }
@@ -138,8 +145,8 @@ fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
         (Stage::Start, Some(from)) => vec![release(from, 100), release(to, 0)],
         (Stage::Shift, Some(from)) => vec![release(from, 0), release(to, 100)],
         (Stage::Start | Stage::Shift | Stage::Finish, _) => vec![release(to, 100)],
-        (Stage::Back(_), Some(from)) => vec![release(from, 100)],
-        (Stage::Back(_), None) => Vec::new(),
+        (Stage::Back(_) | Stage::Withdraw, Some(from)) => vec![release(from, 100)],
+        (Stage::Back(_) | Stage::Withdraw, None) => Vec::new(),
     }
 }
 
@@ -152,8 +159,24 @@ pub(crate) fn back(context: &Context<'_>, decided: Decided, mut rollout: Rollout
     wish(context, decided, rollout)
 }
 
-/// A newer release takes the place of one that has no traffic yet.
-fn give_way(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {
+/// A newer release takes the place of one that has no traffic yet. Its own first step takes the old one away, unless
+/// it is the one that runs.
+fn give_way(
+    context: &Context<'_>,
+    decided: Decided,
+    mut rollout: Rollout,
+    newer: Option<&Candidate>,
+) -> Decided {
+    let runs = rollout.from.as_ref().map(|from| &from.image);
+    if runs.is_some() && runs == newer.map(|newer| &newer.image) {
+        rollout.step += 1;
+        rollout.stage = Stage::Withdraw;
+        return wish(context, decided, rollout);
+    }
+    withdrawn(context, decided, &rollout)
+}
+
+fn withdrawn(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {
     let fact = DeploymentFinished {
         failure: Some("a newer commit took its place".into()),
         ..finished(context, &decided.state, rollout, DeploymentOutcome::Superseded)

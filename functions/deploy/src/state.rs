@@ -105,6 +105,8 @@ pub enum Stage {
     Finish,
     /// The old release has the traffic again; the new one goes, for this reason.
     Back(String),
+    /// The old release is what shall run after all; the new one goes, and may come again.
+    Withdraw,
 }
 
 impl State {

@@ -57,7 +57,8 @@ impl<F: Function> Run<'_, F> {
             claim: busy.then(|| self.invocation.to_owned()),
             until: busy.then(|| retry::after(at.now, self.frame.claim_ms)),
             attempts: 0,
-            due: decision.wake,
+            // To look again is owed, too: a crash before it must not lose it.
+            due: if decision.again { Some(at.now) } else { decision.wake },
             link,
             marked: if busy { row.marked.clone() } else { Vec::new() },
         };

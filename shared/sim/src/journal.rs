@@ -1,0 +1,250 @@
+//! The journal in memory. It passes the same contract suite as the real ones.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use longshore_events::{Event, EventId};
+use longshore_ports::{
+    Facts, Journal, PortError,
+    journal::{Commit, CommitError, Committed, LeaseRow, Open, Opened, Owed, Routes, UnitRow, UnitWrite},
+};
+
+use crate::Air;
+
+type UnitKey = (String, String);
+
+/// The journal in memory.
+pub struct MemoryJournal {
+    air: Arc<Air>,
+    routes: Routes,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Default)]
+struct Rows {
+    events: HashMap<EventId, (usize, Event)>,
+    owed: BTreeMap<(usize, String), Delivery>,
+    receipts: BTreeSet<(String, EventId, String)>,
+    units: BTreeMap<UnitKey, UnitRow>,
+    heads: HashMap<(String, String), EventId>,
+    leases: HashMap<String, LeaseRow>,
+    stopped: BTreeSet<String>,
+    published: Vec<Committed>,
+}
+
+struct Delivery {
+    event: EventId,
+    written: Timestamp,
+    attempts: u32,
+    due: Option<Timestamp>,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new(air: Arc<Air>, routes: Routes) -> Self {
+        Self { air, routes, rows: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was published since the last call.
+    pub fn published(&self) -> Vec<Committed> {
+        std::mem::take(&mut self.lock().published)
+    }
+
+    /// Whatever is owed, open, held or due, except units of the functions in `but`: what must be empty at rest.
+    pub fn unrest(&self, but: &[&str]) -> Vec<String> {
+        let rows = self.lock();
+        let owed =
+            rows.owed.iter().map(|((_, function), owed)| format!("{} is owed to {function}", owed.event));
+        let units = rows.units.iter().filter(|((function, _), _)| !but.contains(&function.as_str()));
+        let units =
+            units.filter(|(_, row)| !row.todo.is_empty() || row.due.is_some() || !row.marked.is_empty());
+        let units = units.map(|((function, unit), row)| {
+            let (open, marked) = (row.todo.len(), row.marked.len());
+            format!("{function}/{unit} has {open} open effects, {marked} marks, due {:?}", row.due)
+        });
+        let held = rows
+            .leases
+            .iter()
+            .filter_map(|(name, row)| Some(format!("{name} held by {}", row.holder.as_ref()?)));
+        owed.chain(units).chain(held).collect()
+    }
+
+    /// Every event, in the order of writing.
+    pub fn events(&self) -> Vec<Event> {
+        let rows = self.lock();
+        let mut events: Vec<_> = rows.events.values().collect();
+        events.sort_by_key(|(number, _)| *number);
+        events.into_iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    fn write(&self, commit: &Commit) -> Result<Committed, CommitError> {
+        let mut rows = self.lock();
+        rows.check(commit)?;
+        let mut committed = Committed::default();
+        for event in &commit.events {
+            rows.event(&self.routes, event, commit.at, &mut committed);
+        }
+        if let Some(write) = &commit.unit {
+            committed.wake = wake(write);
+            rows.units.insert((write.function.clone(), write.unit.clone()), write.row.clone());
+        }
+        if let Some(receipt) = &commit.receipt {
+            let number = rows.events.get(&receipt.event).map(|(number, _)| *number);
+            if let (true, Some(number)) = (receipt.clears, number) {
+                rows.owed.remove(&(number, receipt.function.clone()));
+            }
+            let units = receipt.unit.iter();
+            rows.receipts
+                .extend(units.map(|unit| (receipt.function.clone(), receipt.event.clone(), unit.clone())));
+        }
+        if let Some(postpone) = &commit.postpone
+            && let Some(number) = rows.events.get(&postpone.event).map(|(number, _)| *number)
+            && let Some(owed) = rows.owed.get_mut(&(number, postpone.function.clone()))
+        {
+            (owed.attempts, owed.due) = (postpone.attempts, Some(postpone.due));
+        }
+        if let Some(lease) = &commit.lease {
+            rows.leases.insert(lease.name.clone(), lease.row.clone());
+        }
+        if let Some(switch) = &commit.switch {
+            let was = rows.stopped.remove(&switch.name);
+            if switch.stop {
+                rows.stopped.insert(switch.name.clone());
+            }
+            committed.resumed = was && !switch.stop;
+        }
+        Ok(committed)
+    }
+}
+
+impl Rows {
+    fn check(&self, commit: &Commit) -> Result<(), CommitError> {
+        let conflict = |what: String| Err(CommitError::Conflict(what));
+        if let Some(write) = &commit.unit {
+            let row = self.units.get(&(write.function.clone(), write.unit.clone()));
+            let (version, marks) = row.map_or((0, 0), |row| (row.version, row.marked.len()));
+            if (version, marks) != (write.read_version, write.read_marks) {
+                return conflict(format!("unit {}/{}", write.function, write.unit));
+            }
+        }
+        if let Some(lease) = &commit.lease
+            && self.leases.get(&lease.name) != lease.read.as_ref()
+        {
+            return conflict(format!("lease {}", lease.name));
+        }
+        for relied in &commit.relied_on {
+            if self.heads.get(&(relied.kind.clone(), relied.subject.clone())) != relied.event.as_ref() {
+                return conflict(format!("head {} of {}", relied.kind, relied.subject));
+            }
+        }
+        match commit.running.iter().find(|name| self.stopped.contains(*name)) {
+            Some(name) => conflict(format!("switch {name}")),
+            None => Ok(()),
+        }
+    }
+
+    fn event(&mut self, routes: &Routes, event: &Event, at: Timestamp, committed: &mut Committed) {
+        if self.events.contains_key(&event.id) {
+            return;
+        }
+        let number = self.events.len();
+        self.events.insert(event.id.clone(), (number, event.clone()));
+        self.heads.insert((event.kind().to_owned(), event.subject.clone()), event.id.clone());
+        for function in routes.takers(event.kind()) {
+            let owed = Delivery { event: event.id.clone(), written: at, attempts: 0, due: None };
+            self.owed.insert((number, function.to_owned()), owed);
+            committed.owed.push((function.to_owned(), event.clone()));
+        }
+    }
+
+    fn open(&self, ask: &Open) -> Opened {
+        let told = ask.told.as_ref();
+        let owed = told.and_then(|(id, _)| {
+            let number = self.events.get(id).map(|(number, _)| *number)?;
+            self.owed.get(&(number, ask.function.clone()))
+        });
+        let has = |unit: &&String| {
+            told.is_some_and(|(id, _)| {
+                self.receipts.contains(&(ask.function.clone(), id.clone(), (*unit).clone()))
+            })
+        };
+        Opened {
+            unit: self.units.get(&(ask.function.clone(), ask.unit.clone())).cloned(),
+            lease: ask.lease.as_ref().and_then(|name| self.leases.get(name)).cloned(),
+            stopped: ask.switches.iter().filter(|name| self.stopped.contains(*name)).cloned().collect(),
+            owed: owed.is_some(),
+            receipts: told.map(|(_, units)| units.iter().filter(has).cloned().collect()).unwrap_or_default(),
+            delivery_attempts: owed.map_or(0, |owed| owed.attempts),
+        }
+    }
+
+    fn owed(&self, now: Timestamp, grace_ms: u64, limit: usize) -> Owed {
+        let grace = SignedDuration::from_millis(i64::try_from(grace_ms).unwrap_or(i64::MAX / 2));
+        let late = |owed: &Delivery| owed.due.unwrap_or(owed.written + grace) <= now;
+        let deliveries =
+            self.owed.iter().filter(|(_, owed)| late(owed)).filter_map(|((_, function), owed)| {
+                Some((function.clone(), self.events.get(&owed.event)?.1.clone()))
+            });
+        let passed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        let units = self.units.iter().filter(|(_, row)| {
+            if row.todo.is_empty() { passed(row.due) } else { row.until.is_none() || passed(row.until) }
+        });
+        Owed {
+            deliveries: deliveries.take(limit).collect(),
+            units: units.map(|(key, _)| key.clone()).take(limit).collect(),
+        }
+    }
+}
+
+fn wake(write: &UnitWrite) -> Option<(String, String, Timestamp)> {
+    let row = &write.row;
+    let at = if row.todo.is_empty() { row.due } else { row.until };
+    at.map(|at| (write.function.clone(), write.unit.clone(), at))
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn open(&self, ask: &Open) -> Result<Opened, PortError> {
+        self.air.call("journal open", || Ok(self.lock().open(ask))).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
+        let result = self.air.call("journal commit", || Ok(self.write(commit))).await;
+        result.map_err(CommitError::Port)?
+    }
+
+    async fn publish(&self, committed: &Committed) -> Result<(), PortError> {
+        let act = || {
+            self.lock().published.push(committed.clone());
+            Ok(())
+        };
+        self.air.call("journal publish", act).await
+    }
+
+    async fn event(&self, id: &EventId) -> Result<Option<Event>, PortError> {
+        let act = || Ok(self.lock().events.get(id).map(|(_, event)| event.clone()));
+        self.air.call("journal event", act).await
+    }
+
+    async fn owed(&self, now: Timestamp, grace_ms: u64, limit: usize) -> Result<Owed, PortError> {
+        self.air.call("journal owed", || Ok(self.lock().owed(now, grace_ms, limit))).await
+    }
+}
+
+#[async_trait]
+impl Facts for MemoryJournal {
+    async fn latest(&self, kind: &str, subject: &str) -> Result<Option<Event>, PortError> {
+        let act = || {
+            let rows = self.lock();
+            let id = rows.heads.get(&(kind.to_owned(), subject.to_owned()));
+            Ok(id.and_then(|id| rows.events.get(id)).map(|(_, event)| event.clone()))
+        };
+        self.air.call("facts latest", act).await
+    }
+}

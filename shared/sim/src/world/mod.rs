@@ -1,0 +1,20 @@
+//! The simulated outside: Git, a builder, a registry, what runs. Each counts what happened in its own terms.
+
+mod blobs;
+mod builder;
+mod git;
+mod workloads;
+
+pub use blobs::FakeBlobs;
+pub use builder::FakeBuilder;
+pub use git::{FakeGit, Tree};
+pub use workloads::FakeWorkloads;
+
+/// Faults put into the outside on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hole {
+    /// Nothing outside refuses an older generation or step.
+    NoFence,
+    /// Nothing outside knows a name: starting the same thing twice makes two.
+    NoNames,
+}

@@ -1,0 +1,83 @@
+//! What must hold at rest, in the world's own terms.
+
+use longshore_events::{
+    Data, Digest, EnvironmentName, Event, ServiceName,
+    types::{BuildOutcome, DeploymentOutcome},
+};
+use longshore_ports::Workload;
+use longshore_sim::{
+    MemoryJournal,
+    world::{FakeBuilder, FakeGit, FakeWorkloads},
+};
+
+use crate::script::{SERVICES, main_branch, order, repo};
+
+/// Everything that is wrong with a world at rest.
+pub(crate) fn faults(
+    journal: &MemoryJournal,
+    git: &FakeGit,
+    builder: &FakeBuilder,
+    workloads: &FakeWorkloads,
+    periodic: &[&str],
+) -> Vec<String> {
+    let mut wrong = journal.unrest(periodic);
+    wrong.extend(builder.wrong());
+    wrong.extend(workloads.wrong());
+    let events = journal.events();
+    let Some(tip) = git.truth(&repo(), &main_branch()) else { return wrong };
+    let (ours, environment) = (SERVICES.iter().filter_map(|name| ServiceName::new(name).ok()), "local");
+    for service in ours {
+        let Ok(environment) = EnvironmentName::new(environment) else { continue };
+        let Some(order) = order(service.as_str(), &tip) else { continue };
+        let digest = builder.digest(&order);
+        let workload = Workload { environment, service: service.clone() };
+        let runs = workloads.truth(&workload);
+        let tip_runs = runs == [(digest.clone(), 100)];
+        let refused = refused(&events, &workload, &digest);
+        let no_image = git.tree(&tip).contains_key(&format!("{service}/broken"))
+            && no_image(&events, &service, &order.commit);
+        if !tip_runs && !refused && !no_image {
+            wrong.push(format!(
+                "the tip {} of {service} ({}) neither runs nor is refused; {runs:?} runs",
+                tip,
+                digest.hex()
+            ));
+        }
+        if tip_runs && refused {
+            wrong.push(format!("{} of {service} runs although it is quarantined", digest.hex()));
+        }
+        if runs.len() > 1 || runs.iter().any(|(_, weight)| *weight != 100) {
+            wrong.push(format!("{service} was left between two releases: {runs:?}"));
+        }
+    }
+    wrong
+}
+
+/// The digest was taken back or refused, and somebody said why.
+fn refused(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
+    let quarantined = events.iter().any(|event| match &event.data {
+        Data::DigestQuarantined(fact) => {
+            fact.digest == *digest && fact.service == workload.service && !fact.reason.is_empty()
+        }
+        _ => false,
+    });
+    let ended = events.iter().any(|event| match &event.data {
+        Data::DeploymentFinished(fact) => {
+            fact.to == *digest
+                && fact.service == workload.service
+                && fact.outcome != DeploymentOutcome::Succeeded
+                || fact.service == workload.service && fact.outcome == DeploymentOutcome::RolledBack
+        }
+        _ => false,
+    });
+    quarantined && ended
+}
+
+fn no_image(events: &[Event], service: &ServiceName, commit: &longshore_events::CommitId) -> bool {
+    events.iter().any(|event| match &event.data {
+        Data::BuildFinished(fact) => {
+            fact.service == *service && fact.commit == *commit && fact.outcome == BuildOutcome::Failed
+        }
+        _ => false,
+    })
+}

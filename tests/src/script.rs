@@ -1,0 +1,190 @@
+//! What people do in a simulated run: pushes of all kinds, and requests.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use longshore_events::{
+    ChainId, CommitId, Data, Event, EventId, Link, RefName, RepositoryName, ServiceName,
+    types::{PushReceived, RefKind, RequestKind, RequestMade},
+};
+use longshore_ports::{BlobRef, BuildOrder, Clock};
+use longshore_sim::{
+    Air, Rng,
+    world::{FakeBuilder, FakeGit, FakeWorkloads, Tree},
+};
+
+/// The services of the simulated repository.
+pub(crate) const SERVICES: [&str; 2] = ["api", "web"];
+
+/// People at work.
+pub(crate) struct Script {
+    air: Arc<Air>,
+    git: Arc<FakeGit>,
+    builder: Arc<FakeBuilder>,
+    workloads: Arc<FakeWorkloads>,
+    rng: Rng,
+    left: usize,
+    next: Timestamp,
+    made: Vec<CommitId>,
+    said: usize,
+}
+
+/// The repository.
+pub(crate) fn repo() -> RepositoryName {
+    RepositoryName::new("shop").unwrap_or_else(|_| unreachable!())
+}
+
+/// The branch whose tip runs.
+pub(crate) fn main_branch() -> RefName {
+    RefName::branch("main").unwrap_or_else(|_| unreachable!())
+}
+
+impl Script {
+    /// `acts` things that people do, at random times.
+    pub(crate) fn new(
+        air: Arc<Air>,
+        git: Arc<FakeGit>,
+        builder: Arc<FakeBuilder>,
+        workloads: Arc<FakeWorkloads>,
+        seed: u64,
+        acts: usize,
+    ) -> Self {
+        let next = air.now();
+        Self {
+            air,
+            git,
+            builder,
+            workloads,
+            rng: Rng::new(!seed),
+            left: acts,
+            next,
+            made: Vec::new(),
+            said: 0,
+        }
+    }
+
+    /// When people act next.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        (self.left > 0).then_some(self.next)
+    }
+
+    /// What people do now; the events that webhooks tell of it.
+    pub(crate) fn act(&mut self, now: Timestamp) -> Vec<Event> {
+        if self.left == 0 || self.next > now {
+            return Vec::new();
+        }
+        self.left -= 1;
+        // A burst, or after a while.
+        let wait = if self.rng.chance(400) { self.rng.below(50) } else { self.rng.below(20_000) };
+        self.next = now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or(0));
+        match self.rng.below(10) {
+            0 if self.made.len() > 1 => self.force(),
+            1 if self.made.len() > 1 => vec![self.request()],
+            _ => self.push(),
+        }
+    }
+
+    /// A commit on the tip; at times one that diverges from it.
+    fn push(&mut self) -> Vec<Event> {
+        let before = self.git.truth(&repo(), &main_branch());
+        let diverges = self.made.len() > 1 && self.rng.chance(100);
+        let parent =
+            if diverges { Some(self.made[self.rng.below(self.made.len())].clone()) } else { before.clone() };
+        let mut tree = parent.as_ref().map(|parent| self.git.tree(parent)).unwrap_or_default();
+        self.change(&mut tree);
+        let number = self.made.len() + 1;
+        let Ok(id) = CommitId::new(format!("{number:040x}")) else { return Vec::new() };
+        self.git.commit(id.clone(), parent.clone(), tree.clone());
+        for service in SERVICES {
+            let bad =
+                tree.get(&format!("{service}/main.rs")).is_some_and(|content| content.starts_with("bad"));
+            if let (true, Some(order)) = (bad, order(service, &id)) {
+                self.workloads.never_ready(self.builder.digest(&order));
+            }
+        }
+        self.made.push(id.clone());
+        self.moves(before, id, diverges)
+    }
+
+    /// The branch goes back to an older commit.
+    fn force(&mut self) -> Vec<Event> {
+        let before = self.git.truth(&repo(), &main_branch());
+        let to = self.made[self.rng.below(self.made.len())].clone();
+        if before.as_ref() == Some(&to) {
+            return Vec::new();
+        }
+        self.moves(before, to, true)
+    }
+
+    fn moves(&mut self, before: Option<CommitId>, to: CommitId, forced: bool) -> Vec<Event> {
+        self.git.push(&repo(), &main_branch(), Some(to.clone()));
+        self.air.note(|| format!("PUSH {} forced={forced}", to.as_str().trim_start_matches('0')));
+        let push = PushReceived {
+            provider: "sim".into(),
+            delivery: None,
+            repo: repo(),
+            clone_url: None,
+            git_ref: main_branch(),
+            ref_kind: RefKind::Branch,
+            created: before.is_none(),
+            before,
+            after: Some(to),
+            deleted: false,
+            forced,
+            actor: None,
+            paths: Vec::new(),
+            paths_truncated: true,
+        };
+        vec![self.event("shop", push.into())]
+    }
+
+    fn request(&mut self) -> Event {
+        let target = format!("local/{}", SERVICES[self.rng.below(SERVICES.len())]);
+        self.air.note(|| format!("ROLL BACK {target}"));
+        let request =
+            RequestMade { what: RequestKind::RollBack, who: "sim".into(), target: target.clone(), why: None };
+        self.event(&target, request.into())
+    }
+
+    fn event(&mut self, subject: &str, data: Data) -> Event {
+        self.said += 1;
+        let text = format!("sim/{}", self.said);
+        let (Ok(id), Ok(chain)) = (EventId::new(&text), ChainId::new(&text)) else { unreachable!() };
+        Event {
+            id,
+            source: "sim".into(),
+            subject: subject.into(),
+            time: self.air.now(),
+            link: Link { chain, cause: None },
+            traceparent: None,
+            dryrun: false,
+            data,
+        }
+    }
+
+    /// Changes one service or both: good, bad (never ready) or broken (does not build).
+    fn change(&mut self, tree: &mut Tree) {
+        let both = self.rng.chance(300);
+        let one = self.rng.below(SERVICES.len());
+        for (index, service) in SERVICES.iter().enumerate() {
+            if !both && index != one && !tree.is_empty() {
+                continue;
+            }
+            let kind = match self.rng.below(10) {
+                0 | 1 => "bad",
+                _ => "good",
+            };
+            let content = format!("{kind} {}", BlobRef::of(&self.rng.number().to_le_bytes()).0.hex());
+            tree.insert(format!("{service}/main.rs"), content);
+            tree.remove(&format!("{service}/broken"));
+            if self.rng.chance(70) {
+                tree.insert(format!("{service}/broken"), String::new());
+            }
+        }
+    }
+}
+
+/// The order that builds a service at a commit.
+pub(crate) fn order(service: &str, commit: &CommitId) -> Option<BuildOrder> {
+    Some(BuildOrder { service: ServiceName::new(service).ok()?, repo: repo(), commit: commit.clone() })
+}

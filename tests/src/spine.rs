@@ -1,0 +1,271 @@
+//! The spine over the simulator's world.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use longshore_build::Build;
+use longshore_deploy::Deploy;
+use longshore_events::Takes;
+use longshore_frame::{Call, Frame, Function, Mutant, handle};
+use longshore_intake::RefCheck;
+use longshore_policy::Policy;
+use longshore_ports::{
+    Journal, PortError,
+    journal::{Commit, CommitError, Routes},
+};
+use longshore_sim::{
+    Air, Faults, Invoke, MemoryJournal, Outcome, Scheduler, Settings,
+    world::{FakeBlobs, FakeBuilder, FakeGit, FakeWorkloads, Hole},
+};
+
+use crate::invariants;
+use crate::script::Script;
+
+/// The configuration of the simulated spine.
+const CONFIG: &str = r#"
+[host]
+ref_check = "30s"
+[[repository]]
+name = "shop"
+[[service]]
+name = "api"
+repository = "shop"
+watch = ["api/**"]
+[[service]]
+name = "web"
+repository = "shop"
+watch = ["web/**"]
+[[environment]]
+name = "local"
+services = ["*"]
+deadline = "5s"
+settle = "500ms"
+"#;
+
+/// The claim of an invocation, in milliseconds.
+const CLAIM_MS: u64 = 30_000;
+/// Functions whose units are due for ever.
+const PERIODIC: &[&str] = &["refcheck"];
+
+/// A fault put in on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mutation {
+    /// In the frame.
+    Frame(Mutant),
+    /// In the outside.
+    World(Hole),
+    /// Nothing is swept.
+    NoSweep,
+}
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// The seed of everything.
+    pub seed: u64,
+    /// How many things people do.
+    pub acts: usize,
+    /// What goes wrong on the way.
+    pub faults: Faults,
+    /// Crash at this point alone.
+    pub crash_at: Option<u64>,
+    /// A fault put in on purpose.
+    pub mutation: Option<Mutation>,
+    /// Remember every call.
+    pub record: bool,
+}
+
+impl Run {
+    /// A seed in the storm.
+    pub fn storm(seed: u64) -> Self {
+        let acts = 4 + usize::try_from(seed % 5).unwrap_or(0);
+        Self { seed, acts, faults: Faults::STORM, crash_at: None, mutation: None, record: false }
+    }
+
+    /// A run without any fault.
+    pub fn calm(seed: u64) -> Self {
+        Self { faults: Faults::default(), ..Self::storm(seed) }
+    }
+}
+
+/// How a run went.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Calls, crashes and whether it came to rest.
+    pub outcome: Outcome,
+    /// What is wrong, in the world's terms; empty when all is well.
+    pub wrong: Vec<String>,
+    /// Every call, when it was recorded.
+    pub history: Vec<String>,
+}
+
+struct Spine {
+    frame: Frame,
+    build: Arc<Build>,
+    deploy: Arc<Deploy>,
+    refcheck: Arc<RefCheck>,
+    journal: Arc<MemoryJournal>,
+    air: Arc<Air>,
+    script: Mutex<Script>,
+}
+
+/// Runs the spine once.
+///
+/// # Panics
+/// When the configuration above is wrong.
+pub fn run(run: &Run) -> Report {
+    let air = Arc::new(Air::new(run.seed, run.faults));
+    if run.record {
+        air.record();
+    }
+    let hole = match run.mutation {
+        Some(Mutation::World(hole)) => Some(hole),
+        _ => None,
+    };
+    let policy = policy();
+    let git = Arc::new(FakeGit::new(air.clone()));
+    let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
+    let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
+    let blobs = Arc::new(FakeBlobs::new(air.clone()));
+    let journal = Arc::new(MemoryJournal::new(air.clone(), routes()));
+    let mutant = match run.mutation {
+        Some(Mutation::Frame(mutant)) => Some(mutant),
+        _ => None,
+    };
+    let spine = Spine {
+        frame: Frame {
+            journal: journal.clone(),
+            blobs: blobs.clone(),
+            clock: air.clone(),
+            claim_ms: CLAIM_MS,
+            mutant,
+        },
+        build: Arc::new(Build {
+            policy: policy.clone(),
+            builder: builder.clone(),
+            builder_name: "sim".into(),
+            git: git.clone(),
+            facts: journal.clone(),
+            poll_ms: 1_000,
+        }),
+        deploy: Arc::new(Deploy {
+            policy: policy.clone(),
+            workloads: workloads.clone(),
+            git: git.clone(),
+            registry: blobs,
+            facts: journal.clone(),
+            poll_ms: 1_000,
+        }),
+        refcheck: Arc::new(RefCheck { git: git.clone(), policy }),
+        journal: journal.clone(),
+        air: air.clone(),
+        script: Mutex::new(Script::new(
+            air.clone(),
+            git.clone(),
+            builder.clone(),
+            workloads.clone(),
+            run.seed,
+            run.acts,
+        )),
+    };
+    let settings = Settings {
+        crash_at: run.crash_at,
+        sweep_ms: (run.mutation != Some(Mutation::NoSweep)).then_some(10_000),
+        claim_ms: i64::try_from(CLAIM_MS).unwrap_or(0),
+        horizon_ms: 1_800_000,
+        periodic: PERIODIC,
+    };
+    let outcome = Scheduler::new(air.clone(), journal.clone(), &spine, settings).run();
+    let mut wrong = invariants::faults(&journal, &git, &builder, &workloads, PERIODIC);
+    if !outcome.rested {
+        wrong.push("it never came to rest".into());
+    }
+    Report { outcome, wrong, history: air.history() }
+}
+
+/// Runs one script once for each point that its uncrashed run passes, with a crash at that point. Returns the number
+/// of points and the points at which something was wrong.
+pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
+    let points = run(&Run::calm(seed)).outcome.points;
+    let at = |point| run(&Run { crash_at: Some(point), ..Run::calm(seed) }).wrong;
+    let wrong = (0..points).map(|point| (point, at(point))).filter(|(_, wrong)| !wrong.is_empty()).collect();
+    (points, wrong)
+}
+
+fn policy() -> Arc<Policy> {
+    match longshore_policy::check(CONFIG, "spine.toml") {
+        Ok(policy) => Arc::new(policy),
+        Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),
+    }
+}
+
+fn routes() -> Routes {
+    Routes(vec![
+        (Build::NAME, <Build as Function>::Input::KINDS),
+        (Deploy::NAME, <Deploy as Function>::Input::KINDS),
+        (RefCheck::NAME, <RefCheck as Function>::Input::KINDS),
+    ])
+}
+
+type Task = Pin<Box<dyn Future<Output = Result<(), PortError>> + Send>>;
+
+fn task<F: Function>(function: &Arc<F>, frame: &Frame, invocation: String, call: Call) -> Task {
+    let (function, frame) = (function.clone(), frame.clone());
+    Box::pin(async move { handle(&*function, &frame, &invocation, call).await })
+}
+
+impl Invoke for Spine {
+    fn invoke(&self, function: &str, invocation: String, call: Call) -> Task {
+        match (function, call) {
+            (Build::NAME, call) => task(&self.build, &self.frame, invocation, call),
+            (Deploy::NAME, call) => task(&self.deploy, &self.frame, invocation, call),
+            (RefCheck::NAME, call) => task(&self.refcheck, &self.frame, invocation, call),
+            (_, Call::Event(event)) => {
+                let (journal, at) = (self.journal.clone(), event.time);
+                Box::pin(async move {
+                    intake(&*journal, Commit { at, events: vec![*event], ..Commit::default() }).await
+                })
+            }
+            (_, Call::Wake(_)) => Box::pin(async { Ok(()) }),
+        }
+    }
+
+    fn move_on(&self, now: Timestamp) -> Vec<(String, Call)> {
+        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = script.next().is_some() && self.air.calls() == 0;
+        let mut calls = Vec::new();
+        if first {
+            calls.push((RefCheck::NAME.to_owned(), Call::Wake("shop".into())));
+        }
+        for event in script.act(now) {
+            // A webhook that never comes, once, or twice.
+            let times = if self.air.chance(|faults| faults.drop) {
+                0
+            } else {
+                1 + usize::from(self.air.chance(|faults| faults.double))
+            };
+            for _ in 0..times {
+                calls.push(("intake".to_owned(), Call::Event(Box::new(event.clone()))));
+            }
+            if !self.air.chance(|faults| faults.unhint) {
+                calls.push((Deploy::NAME.to_owned(), Call::Wake("local/api".into())));
+            }
+        }
+        calls
+    }
+
+    fn next_move(&self) -> Option<Timestamp> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+}
+
+/// What `intake` does once a webhook is verified and translated: one commit, then the bus.
+async fn intake(journal: &dyn Journal, commit: Commit) -> Result<(), PortError> {
+    match journal.commit(&commit).await {
+        Ok(committed) => journal.publish(&committed).await,
+        Err(CommitError::Port(error)) => Err(error),
+        Err(CommitError::Conflict(_)) => Ok(()),
+    }
+}
