@@ -1,1 +1,7 @@
-fn main() {}
+//! The `longshore` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    longshore_cli::commands::main()
+}

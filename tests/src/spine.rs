@@ -174,6 +174,7 @@ pub fn run(run: &Run) -> Report {
         crash_at: run.crash_at,
         sweep_ms: (run.mutation != Some(Mutation::NoSweep)).then_some(10_000),
         claim_ms: i64::try_from(CLAIM_MS).unwrap_or(0),
+        linger_ms: 90_000,
         horizon_ms: 1_800_000,
         periodic: PERIODIC,
     };
@@ -234,11 +235,7 @@ impl Invoke for Spine {
 
     fn move_on(&self, now: Timestamp) -> Vec<(String, Call)> {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = script.next().is_some() && self.air.calls() == 0;
         let mut calls = Vec::new();
-        if first {
-            calls.push((RefCheck::NAME.to_owned(), Call::Wake("shop".into())));
-        }
         for event in script.act(now) {
             // A webhook that never comes, once, or twice.
             let times = if self.air.chance(|faults| faults.drop) {
@@ -254,6 +251,10 @@ impl Invoke for Spine {
             }
         }
         calls
+    }
+
+    fn also_swept(&self) -> Vec<(String, Call)> {
+        vec![(RefCheck::NAME.to_owned(), Call::Wake("shop".into()))]
     }
 
     fn next_move(&self) -> Option<Timestamp> {

@@ -207,7 +207,7 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
         step: 1,
         stage: Stage::Start,
         from: decided.state.current.clone(),
-        deadline: context.after(context.environment.deadline_ms),
+        deadline: None,
         shifted_at: None,
         boot_ms: None,
         requested,

@@ -138,12 +138,12 @@ impl Function for Deploy {
                 "the configuration names no such service in that environment",
             )
         })?;
-        let told = match cause {
+        let (told, to_go_back) = match cause {
             Cause::Told(told) => match &told.input {
-                Input::ImagePushed(image) => Some(image),
-                Input::RequestMade(_) => None,
+                Input::ImagePushed(image) => (Some(image), false),
+                Input::RequestMade(_) => (None, true),
             },
-            _ => None,
+            _ => (None, false),
         };
         let (tip, behind) = self.tip(&workload.service, state).await?;
         let outside = state.candidates.iter().any(|candidate| candidate.commit.is_none())
@@ -157,7 +157,7 @@ impl Function for Deploy {
         };
         let running = self.workloads.observe(&workload).await?;
         let mut verdicts = Vec::new();
-        for digest in state.in_question(told.map(|image| &image.digest)) {
+        for digest in state.in_question(told.map(|image| &image.digest), to_go_back) {
             verdicts.push(self.verdict(&workload, digest).await?);
         }
         Ok(Seen { tip, behind, tag, running, verdicts })

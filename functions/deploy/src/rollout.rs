@@ -19,6 +19,7 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
     let new = running.release(rollout.to.release).cloned();
     rollout.boot_ms = rollout.boot_ms.or(new.as_ref().and_then(|new| new.boot_ms));
     let bad = context.verdict(&rollout.to.image).and_then(|verdict| verdict.bad.clone());
+    let is_ready = new.as_ref().is_some_and(|new| new.phase == Phase::Ready);
     let mut decided = Decision::rest(state);
     if let Some(newer) = newer.as_ref().filter(|newer| newer.image == rollout.to.image) {
         decided = superseded(context, decided.state, newer);
@@ -33,7 +34,10 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         Stage::Finish if reached => arrived(context, decided, &rollout),
         Stage::Back(_) | Stage::Finish => wish(context, decided, rollout),
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
-        Stage::Start if newer.is_some() => give_way(context, decided, rollout, newer.as_ref()),
+        // A first release that is ready keeps the traffic until the newer one is.
+        Stage::Start if newer.is_some() && (rollout.from.is_some() || !is_ready) => {
+            give_way(context, decided, rollout, newer.as_ref())
+        }
         _ if !reached => wish(context, decided, rollout),
         Stage::Start => started(context, decided, rollout, new.as_ref()),
         Stage::Shift => shifted(context, decided, rollout, new.as_ref()),
@@ -48,7 +52,8 @@ fn started(
     new: Option<&ObservedRelease>,
 ) -> Decided {
     let phase = new.map(|new| new.phase);
-    let late = context.at.now >= rollout.deadline;
+    let deadline = *rollout.deadline.get_or_insert(context.after(context.environment.deadline_ms));
+    let late = context.at.now >= deadline;
     match phase {
         Some(Phase::Ready) if context.at.stopped => wait(context, decided, rollout),
         Some(Phase::Ready) => {
@@ -106,10 +111,10 @@ fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: St
 }
 
 fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decided {
-    let deadline = rollout.deadline.max(context.at.now);
+    let deadline = rollout.deadline.filter(|deadline| *deadline > context.at.now);
     decided.state.rollout = Some(rollout);
-    let poll = context.after(context.poll_ms);
-    decided.hold().wake(if deadline > context.at.now { poll.min(deadline) } else { poll })
+    decided.wake = deadline;
+    decided.hold().wake(context.after(context.poll_ms))
 }
 
 /// Commits the wish of the rollout's stage. The same wish again has the same key.

@@ -80,8 +80,9 @@ pub struct Rollout {
     /// The release that runs, if one does.
     #[serde(default)]
     pub from: Option<Release>,
-    /// When it must be ready.
-    pub deadline: Timestamp,
+    /// When it must be ready; set once the outside is seen to have its first step.
+    #[serde(default)]
+    pub deadline: Option<Timestamp>,
     /// When it got all the traffic.
     #[serde(default)]
     pub shifted_at: Option<Timestamp>,
@@ -134,11 +135,13 @@ impl State {
         self.previous.truncate(HISTORY);
     }
 
-    /// Digests whose verdict matters for the next decision.
-    pub(crate) fn in_question(&self, told: Option<&Digest>) -> Vec<Digest> {
+    /// Digests whose verdict matters for the next decision; those of the history only when it is to go back.
+    pub(crate) fn in_question(&self, told: Option<&Digest>, to_go_back: bool) -> Vec<Digest> {
+        let previous = self.previous.iter().filter(|_| to_go_back).map(|release| &release.image.digest);
         let candidates = self.candidates.iter().map(|candidate| &candidate.image.digest);
         let rollout = self.rollout.iter().map(|rollout| &rollout.to.image.digest);
-        let mut digests: Vec<Digest> = candidates.chain(rollout).chain(told).cloned().collect();
+        let mut digests: Vec<Digest> =
+            candidates.chain(rollout).chain(previous).chain(told).cloned().collect();
         digests.sort();
         digests.dedup();
         digests

@@ -1,7 +1,38 @@
 //! Configuration text → checked policy, every fault with its place.
+//!
+//! [`check`] reads the text raw, then checks all of it: whoever gets a [`Policy`] need not check again, and whoever gets
+//! [`Fault`]s gets all of them at once. One table of keys (`spec`) drives the reader, its defaults, its suggestions,
+//! and the JSON Schema for editors.
+//!
+//! ```
+//! let text = "[[service]]\nname = \"shop\"\nimage = \"docker.io/library/nginx\"\n[[enviroment]]\nname = \"live\"\n";
+//! let faults = longshore_policy::check(text, "longshore.toml").unwrap_err();
+//! assert_eq!(
+//!     faults[0].to_string(),
+//!     "longshore.toml:4:3: error[LS0102]: unknown key `enviroment` in the file; did you mean `environment`?"
+//! );
+//! ```
 
+mod check;
+mod fault;
+mod init;
 mod policy;
+mod read;
+mod rules;
+mod schema;
+mod spec;
+mod suggest;
+mod units;
+mod url;
+mod watch;
 
+pub use check::{check, check_bytes};
+pub use fault::{Code, Fault};
+pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use policy::{
     Environment, Host, Policy, Probe, Provider, Repository, Run, Service, ServiceSource, Source, Strategy,
 };
+pub use schema::schema;
+
+/// The annotated sample configuration, `samplconfig.toml`: every key with its default.
+pub const SAMPLE: &str = include_str!("../../../samplconfig.toml");

@@ -175,9 +175,16 @@ impl Policy {
     }
 
     /// The services whose source lives in `repository`.
-    pub fn services_of(&self, repository: &RepositoryName) -> impl Iterator<Item = (&Service, &ServiceSource)> {
+    pub fn services_of(
+        &self,
+        repository: &RepositoryName,
+    ) -> impl Iterator<Item = (&Service, &ServiceSource)> {
         self.services.iter().filter_map(move |service| {
-            service.source.as_ref().filter(|source| source.repository == *repository).map(|source| (service, source))
+            service
+                .source
+                .as_ref()
+                .filter(|source| source.repository == *repository)
+                .map(|source| (service, source))
         })
     }
 

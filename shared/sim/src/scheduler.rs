@@ -20,6 +20,8 @@ pub trait Invoke {
     fn invoke(&self, function: &str, invocation: String, call: Call) -> Task;
     /// Lets the world move on: what happens at `now` without anybody's doing. Returns calls that come of it.
     fn move_on(&self, now: Timestamp) -> Vec<(String, Call)>;
+    /// What the sweep wakes besides what is owed and due.
+    fn also_swept(&self) -> Vec<(String, Call)>;
     /// When the world moves on next by itself.
     fn next_move(&self) -> Option<Timestamp>;
 }
@@ -33,6 +35,8 @@ pub struct Settings {
     pub sweep_ms: Option<i64>,
     /// The claim of an invocation, in milliseconds.
     pub claim_ms: i64,
+    /// It is at rest when nothing was owed, due or held for so long, in milliseconds.
+    pub linger_ms: i64,
     /// When the run must have come to rest, in milliseconds.
     pub horizon_ms: i64,
     /// Functions whose units may be due for ever.
@@ -68,6 +72,7 @@ pub struct Scheduler<'a> {
     tasks: Vec<(u64, Task)>,
     bus: Vec<Message>,
     next_sweep: Timestamp,
+    quiet_since: Option<Timestamp>,
     started: u64,
     outcome: Outcome,
 }
@@ -89,6 +94,7 @@ impl<'a> Scheduler<'a> {
             tasks: Vec::new(),
             bus: Vec::new(),
             next_sweep,
+            quiet_since: None,
             started: 0,
             outcome: Outcome::default(),
         }
@@ -196,7 +202,10 @@ impl<'a> Scheduler<'a> {
         let quiet = self.bus.iter().all(|message| self.is_periodic(&message.function))
             && self.functions.next_move().is_none()
             && self.journal.unrest(self.settings.periodic).is_empty();
-        if quiet {
+        let now = self.air.now();
+        let since = self.quiet_since.filter(|_| quiet).unwrap_or(now);
+        self.quiet_since = quiet.then_some(since);
+        if quiet && now >= since + SignedDuration::from_millis(self.settings.linger_ms) {
             return false;
         }
         let messages = self.bus.iter().map(|message| message.at);
@@ -225,6 +234,9 @@ impl<'a> Scheduler<'a> {
             }
         };
         drop(owed);
+        for (function, call) in self.functions.also_swept() {
+            self.start(&function, call);
+        }
         let Ok(owed) = answer else { return };
         for (function, event) in owed.deliveries {
             self.start(&function, Call::Event(Box::new(event)));

@@ -1,1 +1,8 @@
 //! Contract suites: what every fake and every real adapter of a port must do.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a suite fails by panicking, as every test does")]
+
+pub mod blobs;
+pub mod builder;
+pub mod journal;
+pub mod secrets;

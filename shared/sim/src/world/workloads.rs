@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use longshore_events::Digest;
 use longshore_ports::{
     Clock, Desired, ErrorKind, Observed, ObservedRelease, Phase, PortError, Workload, Workloads,
@@ -12,6 +12,9 @@ use longshore_ports::{
 
 use super::Hole;
 use crate::Air;
+
+/// An answer may be as old as this, in milliseconds.
+const STALENESS_MS: i64 = 2_000;
 
 /// A process runner or a cluster, as far as `deploy` can tell.
 pub struct FakeWorkloads {
@@ -31,6 +34,7 @@ struct State {
 struct Running {
     desired: Option<Desired>,
     started: BTreeMap<u64, Timestamp>,
+    applied: Timestamp,
     before: Observed,
 }
 
@@ -63,7 +67,7 @@ impl FakeWorkloads {
     }
 
     fn starts_ready_at(started: Timestamp) -> Timestamp {
-        started + jiff::SignedDuration::from_millis(300)
+        started + SignedDuration::from_millis(300)
     }
 }
 
@@ -101,14 +105,15 @@ impl State {
 
     fn apply(&mut self, desired: &Desired, now: Timestamp) {
         let before = self.observe(&desired.workload, now);
+        let seen = self.observe(&desired.workload, now - SignedDuration::from_millis(STALENESS_MS));
         let running = self.workloads.entry(desired.workload.clone()).or_default();
         for release in &desired.releases {
-            let live = before
+            let double = desired
                 .releases
                 .iter()
-                .any(|other| other.digest == release.image.digest && other.release != release.release);
-            if live && !running.started.contains_key(&release.release) {
-                self.wrong.push(format!("{} was started while it ran", release.image.digest.hex()));
+                .any(|other| other.image.digest == release.image.digest && other.release != release.release);
+            if double {
+                self.wrong.push(format!("{} runs twice", release.image.digest.hex()));
             }
             let gone =
                 running.started.contains_key(&release.release) && before.release(release.release).is_none();
@@ -117,16 +122,18 @@ impl State {
             }
             running.started.entry(release.release).or_insert(now);
         }
-        let gets = |observed: &Observed, digest: &Digest| {
-            observed.releases.iter().any(|release| release.digest == *digest && release.weight > 0)
-        };
+        // Who was ready long enough for everybody to see it.
+        let ready: Vec<u64> =
+            seen.releases.iter().filter(|r| r.phase == Phase::Ready).map(|r| r.release).collect();
+        let had_traffic = |release: &u64| before.release(*release).is_some_and(|release| release.weight > 0);
         for release in desired.releases.iter().filter(|release| release.weight > 0) {
-            let good = !self.bad.contains(&release.image.digest);
-            let alone = !before.releases.iter().any(|release| release.weight > 0);
-            if !good && !alone && !gets(&before, &release.image.digest) {
-                self.wrong.push(format!("{} got traffic and was never ready", release.image.digest.hex()));
+            let steals = ready.iter().any(had_traffic) && !had_traffic(&release.release);
+            if steals && self.bad.contains(&release.image.digest) {
+                self.wrong
+                    .push(format!("{} took the traffic and was never ready", release.image.digest.hex()));
             }
         }
+        running.applied = now;
         running.before = before;
         running.desired = Some(desired.clone());
     }
@@ -138,9 +145,11 @@ impl Workloads for FakeWorkloads {
         let act = || {
             let stale = self.air.chance(|faults| faults.stale);
             let state = self.lock();
+            let age = if stale { self.air.below(usize::try_from(STALENESS_MS).unwrap_or(1)) } else { 0 };
+            let moment = self.air.now() - SignedDuration::from_millis(i64::try_from(age).unwrap_or(0));
             match state.workloads.get(workload) {
-                Some(running) if stale => Ok(running.before.clone()),
-                _ => Ok(state.observe(workload, self.air.now())),
+                Some(running) if moment < running.applied => Ok(running.before.clone()),
+                _ => Ok(state.observe(workload, moment)),
             }
         };
         self.air.call("workloads observe", act).await
@@ -157,6 +166,7 @@ impl Workloads for FakeWorkloads {
                     Err(PortError::new(ErrorKind::Conflict, format!("apply {}", desired.workload), why))
                 }
                 None => {
+                    self.air.note(|| describe(desired));
                     state.apply(desired, self.air.now());
                     Ok(())
                 }
@@ -164,4 +174,15 @@ impl Workloads for FakeWorkloads {
         };
         self.air.call("workloads apply", act).await
     }
+}
+
+/// A wish in one line of the history.
+fn describe(desired: &Desired) -> String {
+    use std::fmt::Write as _;
+    let mut line = format!("{} becomes {}.{}:", desired.workload, desired.generation, desired.step);
+    for release in &desired.releases {
+        let digest = &release.image.digest.hex()[..8];
+        let _ = write!(line, " {}({digest})={}%", release.release, release.weight);
+    }
+    line
 }

@@ -1,0 +1,307 @@
+//! What can be written on the command line, and every environment variable that the command reads.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER: &str = "\
+First steps:
+  longshore demo                         see it work, in a temporary folder
+  longshore init && longshore up         with a repository of your own
+  git push longshore main                build it, roll it out
+  longshore status                       see what runs";
+
+/// Carries a change from commit to a healthy release, on this machine or on AWS.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, about, after_help = AFTER, styles = STYLES, propagate_version = true)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// The host to talk to, e.g. `http://127.0.0.1:7070`; without it, the one that runs on the data folder.
+    #[arg(long, global = true, env = "LONGSHORE_HOST", value_name = "URL", hide_env_values = true)]
+    pub host: Option<String>,
+    /// The token for `--host`; without it, that of the data folder.
+    #[arg(long, global = true, env = "LONGSHORE_TOKEN", value_name = "TOKEN", hide = true, hide_env_values = true)]
+    pub token: Option<String>,
+    /// The host's data folder; without it, what `longshore.toml` says, here or in a folder above.
+    #[arg(long, global = true, env = "LONGSHORE_DATA", value_name = "DIR", hide_env_values = true)]
+    pub data: Option<PathBuf>,
+    /// How to print: for people, or for programs.
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub output: Output,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Text for people.
+    #[default]
+    Table,
+    /// JSON for programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show it all in a minute: real pushes, a killed host, a broken release, a race; in a temporary folder.
+    Demo(DemoArgs),
+    /// Write a `longshore.toml` from what is found in this folder, and explain each choice.
+    Init(InitArgs),
+    /// Check a configuration: every fault at once, each with its place and a suggestion.
+    Check(CheckArgs),
+    /// Run the host: webhooks, Git, registry, proxy, and every function.
+    Up(UpArgs),
+    /// Show what runs, what is being rolled out, and what is still to be done.
+    Status,
+    /// Show what happened to a change: every event, what it follows from, and when.
+    Timeline(TimelineArgs),
+    /// Show the log of a service, or of a build.
+    Logs(LogsArgs),
+    /// List, follow, show, send and describe events.
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Ask for the release before.
+    Rollback(RollbackArgs),
+    /// Let nothing new happen: no build, no rollout; rolling back still does.
+    Stop(SwitchArgs),
+    /// Take back `stop`.
+    Resume(SwitchArgs),
+    /// Stop the host, the runner and everything that it runs.
+    Down(DownArgs),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Run processes for a host; started by `up`.
+    #[command(hide = true)]
+    Runner(RunnerArgs),
+    /// Tell a host about a push; run by Git.
+    #[command(subcommand, hide = true)]
+    Hook(HookCommand),
+}
+
+/// `longshore demo`
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Leave everything running, and say where.
+    #[arg(long)]
+    pub keep: bool,
+    /// Work in this folder, new or empty, rather than in a temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `longshore init`
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// The folder to look at.
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Overwrite a `longshore.toml` that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Print the configuration; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `longshore check`
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// The configuration; `-` reads it from stdin.
+    #[arg(value_name = "FILE", default_value = "longshore.toml")]
+    pub file: PathBuf,
+}
+
+/// `longshore up`
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// The configuration; without it, `longshore.toml` of this folder.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where webhooks, Git, registry and API listen, whatever the configuration says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where the proxy listens, whatever the configuration says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub proxy: Option<SocketAddr>,
+    /// Write one line of JSON to this file once the host is ready.
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// Log one JSON object a line.
+    #[arg(long)]
+    pub log_json: bool,
+    /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or by module.
+    #[arg(long, env = "LONGSHORE_LOG", value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// `longshore timeline`
+#[derive(Debug, Clone, Args)]
+pub struct TimelineArgs {
+    /// A service (its newest change), or a commit (7 digits or more).
+    #[arg(value_name = "SERVICE|COMMIT", required_unless_present = "chain")]
+    pub what: Option<String>,
+    /// This chain of events instead.
+    #[arg(long, value_name = "ID", conflicts_with = "what")]
+    pub chain: Option<String>,
+}
+
+/// `longshore logs`
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// A service (`shop`, `production/shop`), or the commit of a build (7 digits or more).
+    #[arg(value_name = "SERVICE|COMMIT")]
+    pub what: String,
+    /// The log of the service's last build, rather than of what runs.
+    #[arg(long, conflicts_with = "release")]
+    pub build: bool,
+    /// The release; without it, the one that runs.
+    #[arg(long, value_name = "N")]
+    pub release: Option<u64>,
+    /// Go on as the log grows.
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// `longshore events`
+#[derive(Debug, Clone, Subcommand)]
+pub enum EventsCommand {
+    /// List the last events.
+    List(EventsFilter),
+    /// Print events as they happen.
+    Tail(EventsFilter),
+    /// Print one event as CloudEvents JSON.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Send an event: CloudEvents 1.0, structured JSON.
+    Send {
+        /// The file that holds it; `-` reads it from stdin.
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// List the types of events, or print the JSON Schema of one.
+    Schema {
+        /// The type, e.g. `push.received`.
+        #[arg(value_name = "TYPE")]
+        kind: Option<String>,
+    },
+}
+
+/// Which events.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EventsFilter {
+    /// Only this type, e.g. `push.received`.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+    /// Only this subject: a service, `environment/service`, or a repository.
+    #[arg(long, value_name = "SUBJECT")]
+    pub subject: Option<String>,
+    /// Only events after this number.
+    #[arg(long, value_name = "N")]
+    pub after: Option<u64>,
+    /// How many: with `tail`, of those before it began.
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+}
+
+/// `longshore rollback`
+#[derive(Debug, Clone, Args)]
+pub struct RollbackArgs {
+    /// The service: `shop`, or `production/shop`.
+    pub service: String,
+    /// The environment, where the service runs in more than one.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; kept with the request.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
+/// `longshore stop`, `longshore resume`
+#[derive(Debug, Clone, Args)]
+pub struct SwitchArgs {
+    /// Only this environment, rather than everything.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; kept with the request.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
+/// `longshore down`
+#[derive(Debug, Clone, Args)]
+pub struct DownArgs {
+    /// Stop the host alone: what runs goes on, and the next host finds it.
+    #[arg(long)]
+    pub keep_services: bool,
+}
+
+/// `longshore completions`
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `longshore runner`
+#[derive(Debug, Clone, Args)]
+pub struct RunnerArgs {
+    /// The file that the host wrote for it.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `longshore hook`
+#[derive(Debug, Clone, Subcommand)]
+pub enum HookCommand {
+    /// After a push was taken: the references come on stdin.
+    PostReceive {
+        /// The repository.
+        #[arg(long, value_name = "NAME")]
+        repository: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,218 @@
+//! What must outlive the runner: what shall run, and which processes do.
+//!
+//! One file for each workload and one for each release that has a process. Each is replaced as a whole (written aside,
+//! synced, renamed, folder synced), so that a crash leaves the old one or the new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use longshore_events::Digest;
+use longshore_ports::{Desired, Workload};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{RunnerError, file};
+use crate::process::Incarnation;
+
+/// How many releases of a workload are remembered after they ended.
+const REMEMBERED: usize = 200;
+
+/// What is durable of a workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    /// The last order.
+    pub(crate) desired: Desired,
+    /// The traffic's shares now: those of `desired` once a receiver was ready, and those before until then.
+    pub(crate) shares: BTreeMap<u64, u8>,
+    /// Releases that ever had a share: they may stand in while no receiver is ready.
+    pub(crate) trusted: BTreeSet<u64>,
+    /// How often each ended release was started: its number is never started as if for the first time again.
+    pub(crate) past: BTreeMap<u64, u32>,
+}
+
+impl Stored {
+    /// A workload with its first order.
+    pub(crate) fn new(desired: Desired) -> Self {
+        Self { desired, shares: BTreeMap::new(), trusted: BTreeSet::new(), past: BTreeMap::new() }
+    }
+
+    /// Remembers that `release` ended after `starts` starts.
+    pub(crate) fn ended(&mut self, release: u64, starts: u32) {
+        self.past.insert(release, starts);
+        self.trusted.remove(&release);
+        while self.past.len() > REMEMBERED {
+            self.past.pop_first();
+        }
+    }
+}
+
+/// What is durable of a release that exists.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The release.
+    pub(crate) release: u64,
+    /// What runs.
+    pub(crate) digest: Digest,
+    /// How often a process was started for it.
+    pub(crate) starts: u32,
+    /// The process that was started last.
+    pub(crate) process: Option<Incarnation>,
+    /// The port given to it.
+    pub(crate) port: u16,
+    /// Whether it has been ready.
+    pub(crate) ready: bool,
+    /// How long it took to listen, in milliseconds.
+    pub(crate) boot_ms: Option<u64>,
+}
+
+/// The folder of these files.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    root: PathBuf,
+}
+
+impl State {
+    /// The state below `data`.
+    pub(crate) fn new(data: &Path) -> Self {
+        Self { root: data.join("state") }
+    }
+
+    fn folder(&self, workload: &Workload) -> PathBuf {
+        self.root.join(workload.environment.as_str()).join(workload.service.as_str())
+    }
+
+    fn record(&self, workload: &Workload, release: u64) -> PathBuf {
+        self.folder(workload).join(format!("release-{release}.json"))
+    }
+
+    /// Makes a workload's state durable.
+    pub(crate) fn save(&self, stored: &Stored) -> Result<(), RunnerError> {
+        write(&self.folder(&stored.desired.workload).join("workload.json"), stored)
+    }
+
+    /// Makes a release's record durable.
+    pub(crate) fn save_record(&self, workload: &Workload, record: &Record) -> Result<(), RunnerError> {
+        write(&self.record(workload, record.release), record)
+    }
+
+    /// The record of a release, if it has one.
+    pub(crate) fn load_record(&self, workload: &Workload, release: u64) -> Result<Option<Record>, RunnerError> {
+        read(&self.record(workload, release))
+    }
+
+    /// Forgets a release that ended.
+    pub(crate) fn forget(&self, workload: &Workload, release: u64) -> Result<(), RunnerError> {
+        let path = self.record(workload, release);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every workload with the records of its releases.
+    pub(crate) fn load(&self) -> Result<Vec<(Stored, Vec<Record>)>, RunnerError> {
+        let mut all = Vec::new();
+        for environment in children(&self.root)? {
+            for service in children(&environment)? {
+                if let Some(stored) = read(&service.join("workload.json"))? {
+                    all.push((stored, records(&service)?));
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn records(folder: &Path) -> Result<Vec<Record>, RunnerError> {
+    let mut records = Vec::new();
+    for path in children(folder)? {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("release-") && path.extension().is_some_and(|extension| extension == "json") {
+            records.extend(read::<Record>(&path)?);
+        }
+    }
+    Ok(records)
+}
+
+/// The entries of a folder, none if it does not exist.
+pub(crate) fn children(folder: &Path) -> Result<Vec<PathBuf>, RunnerError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(file("read", folder))?,
+    };
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(file("read", folder))).collect()
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunnerError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(file("read", path))?,
+    };
+    let damaged = |error: serde_json::Error| RunnerError::Damaged { path: path.into(), reason: error.to_string() };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+fn write(path: &Path, value: &impl Serialize) -> Result<(), RunnerError> {
+    replace(path, value).map_err(file("write", path))
+}
+
+fn replace(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    if !folder.exists() {
+        fs::create_dir_all(folder)?;
+        sync_up(folder, 3)?;
+    }
+    let aside = path.with_extension("tmp");
+    let mut file = File::create(&aside)?;
+    file.write_all(&serde_json::to_vec(value)?)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Syncs the folders above a new folder, so that the folder itself is durable.
+fn sync_up(folder: &Path, levels: usize) -> io::Result<()> {
+    folder.ancestors().skip(1).take(levels).try_for_each(|parent| File::open(parent)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{desired, release};
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let data = tempfile::tempdir().unwrap();
+        let state = State::new(data.path());
+        let stored = Stored::new(desired(3, 1, vec![release(3, 'a', 100)]));
+        let record = Record {
+            release: 3,
+            digest: stored.desired.releases[0].image.digest.clone(),
+            starts: 1,
+            process: Some(Incarnation { pid: 7, started: 8 }),
+            port: 9,
+            ready: true,
+            boot_ms: Some(10),
+        };
+        state.save(&stored).unwrap();
+        state.save_record(&stored.desired.workload, &record).unwrap();
+        assert_eq!(state.load().unwrap(), [(stored.clone(), vec![record])]);
+        state.forget(&stored.desired.workload, 3).unwrap();
+        state.forget(&stored.desired.workload, 3).unwrap();
+        assert_eq!(state.load().unwrap(), [(stored, vec![])]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let data = tempfile::tempdir().unwrap();
+        let state = State::new(data.path());
+        let stored = Stored::new(desired(1, 0, vec![]));
+        state.save(&stored).unwrap();
+        let path = state.folder(&stored.desired.workload).join("workload.json");
+        fs::write(&path, "{").unwrap();
+        let error = state.load().unwrap_err().to_string();
+        assert!(error.contains("workload.json is damaged"), "{error}");
+    }
+}

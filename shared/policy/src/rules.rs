@@ -1,0 +1,203 @@
+//! The rules for single values. Each takes the text and returns what it means, or what is wrong with it.
+
+use std::net::SocketAddr;
+
+use longshore_events::{EnvironmentName, ImageName, InvalidName, RefName, RepositoryName, ServiceName};
+
+use crate::fault::{Code, Wrong};
+use crate::policy::{Provider, Strategy};
+use crate::suggest::{self, nearest, quoted};
+
+/// What sources may speak.
+pub(crate) const PROVIDERS: &[(&str, Provider)] =
+    &[("github", Provider::Github), ("gitlab", Provider::Gitlab), ("cloudevents", Provider::CloudEvents)];
+/// How releases may replace each other.
+pub(crate) const STRATEGIES: &[(&str, Strategy)] = &[("rolling", Strategy::Rolling)];
+
+fn invalid(error: &InvalidName) -> Wrong {
+    Wrong::new(
+        Code::InvalidName,
+        format!("{} is not a valid {}: {}", quoted(&error.value), error.what, error.rule),
+    )
+}
+
+pub(crate) fn service(text: &str) -> Result<ServiceName, Wrong> {
+    ServiceName::new(text).map_err(|error| invalid(&error).suggest(suggest::label(text)))
+}
+
+pub(crate) fn environment(text: &str) -> Result<EnvironmentName, Wrong> {
+    EnvironmentName::new(text).map_err(|error| invalid(&error).suggest(suggest::label(text)))
+}
+
+/// A source's name is part of a path of the host, so it follows the rule of services.
+pub(crate) fn source(text: &str) -> Result<String, Wrong> {
+    let named = ServiceName::new(text).map_err(|error| InvalidName { what: "source name", ..error });
+    named.map(String::from).map_err(|error| invalid(&error).suggest(suggest::label(text)))
+}
+
+pub(crate) fn repository(text: &str) -> Result<RepositoryName, Wrong> {
+    RepositoryName::new(text).map_err(|error| invalid(&error).suggest(suggest::repository(text)))
+}
+
+pub(crate) fn branch(text: &str) -> Result<RefName, Wrong> {
+    if let Some(short) = text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("origin/")) {
+        let message = format!("{} is more than a branch: write the branch's name alone", quoted(text));
+        return Err(Wrong::new(Code::InvalidName, message).suggest(Some(short)));
+    }
+    RefName::branch(text).map_err(|_| {
+        let message =
+            format!("{} is not a valid branch: it must pass git check-ref-format --branch", quoted(text));
+        Wrong::new(Code::InvalidName, message)
+    })
+}
+
+pub(crate) fn image(text: &str) -> Result<ImageName, Wrong> {
+    ImageName::new(text).map_err(|error| {
+        let last = text.rfind('/').map_or(0, |slash| slash + 1);
+        let name = text[last..].find(['@', ':']).map_or(text, |end| &text[..last + end]);
+        let meant = ImageName::new(name.to_ascii_lowercase()).ok().map(String::from);
+        if name.len() < text.len() {
+            let message = format!("{} is more than an image's name: its tag goes into `tag`", quoted(text));
+            return Wrong::new(Code::InvalidName, message).suggest(meant);
+        }
+        invalid(&error).suggest(meant)
+    })
+}
+
+/// OCI distribution-spec, "Pulling manifests".
+pub(crate) fn tag(text: &str) -> Result<String, Wrong> {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let valid = text.len() <= 128
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|b| word(b) || b == b'.' || b == b'-');
+    let rule = "1 to 128 letters, digits, '_', '.' and '-', not starting with '.' or '-'";
+    let wrong = || Wrong::new(Code::InvalidName, format!("{} is not a valid tag: {rule}", quoted(text)));
+    valid.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// The name of a secret. What is refused may be the secret itself, so it is not repeated.
+pub(crate) fn secret(text: &str) -> Result<String, Wrong> {
+    let valid = (1..=100).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let message = "this is not the name of a secret: 1 to 100 letters, digits, '_', '.' and '-'; the secret itself \
+                   belongs into the secrets of the host, never here";
+    valid.then(|| text.to_owned()).ok_or_else(|| Wrong::new(Code::InvalidName, message).confidential())
+}
+
+pub(crate) fn choice<T: Copy>(text: &str, what: &str, choices: &[(&str, T)]) -> Result<T, Wrong> {
+    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+    found.ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        let message = format!("{} is not a {what}: write {}", quoted(text), names.join(", "));
+        Wrong::new(Code::UnknownChoice, message).suggest(nearest(text, names))
+    })
+}
+
+/// A path within a folder, without `.` and empty parts; empty for the folder itself.
+pub(crate) fn inside(text: &str) -> Result<String, Wrong> {
+    let wrong = |why: &str| Err(Wrong::new(Code::InvalidPath, format!("the path {} {why}", quoted(text))));
+    if text.starts_with('/') {
+        return wrong("is absolute: write it relative, without a leading `/`");
+    }
+    if text.split('/').any(|part| part == "..") {
+        return wrong("leads out of its folder by `..`: name something inside of it");
+    }
+    if text.contains(|c: char| c.is_control() || c == '\\') {
+        return wrong("holds a backslash or a control character: write folders with `/`");
+    }
+    Ok(text.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/"))
+}
+
+pub(crate) fn dockerfile(text: &str) -> Result<String, Wrong> {
+    let path = inside(text)?;
+    let empty = || {
+        Wrong::new(Code::InvalidPath, "the Dockerfile's path is empty: leave the key out for \"Dockerfile\"")
+    };
+    (!path.is_empty()).then_some(path).ok_or_else(empty)
+}
+
+/// The data folder: the operator's own, so it may lie anywhere.
+pub(crate) fn folder(text: &str) -> Result<String, Wrong> {
+    if text.trim().is_empty() || text.contains(char::is_control) {
+        let message = format!("{} is not a folder: write a path, such as \".longshore\"", quoted(text));
+        return Err(Wrong::new(Code::InvalidPath, message));
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Wrong> {
+    text.parse().map_err(|_| {
+        let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+        let port = port.parse::<u16>().ok().filter(|_| ["", "localhost"].contains(&host));
+        let message =
+            format!("{} is not an address: write IP:PORT, such as \"127.0.0.1:7070\"", quoted(text));
+        Wrong::new(Code::InvalidAddress, message).suggest(port.map(|port| format!("127.0.0.1:{port}")))
+    })
+}
+
+/// A path to probe, as it goes into a request line.
+pub(crate) fn probe_path(text: &str) -> Result<String, Wrong> {
+    if text.starts_with('/') && text.len() <= 1000 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+    {
+        return Ok(text.to_owned());
+    }
+    let message =
+        format!("{} is not a path to probe: write one such as \"/healthz\", in ASCII", quoted(text));
+    let meant = Some(format!("/{text}"))
+        .filter(|_| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric()));
+    Err(Wrong::new(Code::InvalidPath, message).suggest(meant))
+}
+
+/// A line for the shell becomes a command of three words.
+pub(crate) fn shell(line: &str) -> Result<Vec<String>, Wrong> {
+    command(vec!["sh".to_owned(), "-c".to_owned(), line.to_owned()])
+}
+
+pub(crate) fn command(words: Vec<String>) -> Result<Vec<String>, Wrong> {
+    let wrong = |message: &str| Err(Wrong::new(Code::InvalidCommand, message));
+    let program = match words.as_slice() {
+        [shell, option, line] if shell == "sh" && option == "-c" => Some(line),
+        words => words.first(),
+    };
+    if program.is_none_or(|program| program.trim().is_empty()) {
+        return wrong("the command is empty: name a program, or leave the key out");
+    }
+    if words.iter().any(|word| word.contains('\0')) {
+        return wrong("a command cannot hold NUL characters: take them out");
+    }
+    Ok(words)
+}
+
+/// An argument of the service; any text but NUL.
+pub(crate) fn argument(text: &str) -> Result<String, Wrong> {
+    let wrong = || Wrong::new(Code::InvalidCommand, "an argument cannot hold NUL characters: take them out");
+    (!text.contains('\0')).then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// An environment variable or build argument.
+pub(crate) fn variable(name: &str, value: &str) -> Result<(String, String), Wrong> {
+    let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let wrong = |message: String| Err(Wrong::new(Code::InvalidVariable, message));
+    if !valid {
+        return wrong(format!(
+            "{} is not a variable's name: letters, digits, '_', '.' and '-'",
+            quoted(name)
+        ));
+    }
+    if value.contains('\0') {
+        return wrong(format!("the value of {name} holds a NUL character: take it out"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// An environment variable of a service.
+pub(crate) fn environment_variable(name: &str, value: &str) -> Result<(String, String), Wrong> {
+    if name == "PORT" {
+        let message =
+            "PORT is given by whoever runs the service: take it out, and let the service listen on $PORT";
+        return Err(Wrong::new(Code::InvalidVariable, message));
+    }
+    variable(name, value)
+}

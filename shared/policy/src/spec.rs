@@ -1,0 +1,309 @@
+//! The table of keys: every key that the configuration has, its kind, its default and what it is for. The reader, the
+//! suggestions and the JSON Schema are made from it, so they cannot disagree.
+
+/// A table of the configuration.
+pub(crate) struct Spec {
+    /// How it is written, e.g. `[[service]]`.
+    pub(crate) title: &'static str,
+    /// What it is, for editors.
+    pub(crate) about: &'static str,
+    /// Its keys.
+    pub(crate) keys: &'static [Key],
+}
+
+/// A key of a table.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) need: Need,
+    /// What it is for, for editors.
+    pub(crate) about: &'static str,
+}
+
+/// What a key takes.
+pub(crate) enum Kind {
+    Text,
+    Provider,
+    Strategy,
+    /// At least so many milliseconds.
+    Duration(u64),
+    /// At least so many bytes.
+    Size(u64),
+    /// From 1 to 1000.
+    Count,
+    Texts,
+    /// A list of words, or one line for the shell.
+    Command,
+    /// A table of texts.
+    Map,
+    /// A path, or a table.
+    Probe(&'static Spec),
+    Table(&'static Spec),
+    Tables(&'static Spec),
+}
+
+/// What happens when a key is not there.
+pub(crate) enum Need {
+    /// That is a fault.
+    Required,
+    /// It is as if this were written.
+    Text(&'static str),
+    Count(u32),
+    Texts(&'static [&'static str]),
+    /// The description says what happens.
+    Optional,
+}
+
+impl Spec {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.keys.iter().map(|key| key.name)
+    }
+}
+
+impl Kind {
+    /// What to write, for messages.
+    pub(crate) fn wanted(&self) -> &'static str {
+        match self {
+            Self::Text | Self::Provider | Self::Strategy => "a text in quotes",
+            Self::Duration(_) => "a duration in quotes, such as \"10s\"",
+            Self::Size(_) => "a size in quotes, such as \"25MiB\"",
+            Self::Count => "a whole number without quotes",
+            Self::Texts => "a list of texts, such as [\"a\", \"b\"]",
+            Self::Command => {
+                "a list of words, such as [\"npm\", \"ci\"], or one line for the shell in quotes"
+            }
+            Self::Map => "a table of texts, such as { KEY = \"value\" }",
+            Self::Probe(_) => "a path in quotes, such as \"/healthz\", or a table",
+            Self::Table(_) => "a table",
+            Self::Tables(_) => "a list of tables, each under its own heading in two pairs of brackets",
+        }
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Key {
+    Key { name, kind, need, about }
+}
+
+/// The whole file.
+pub(crate) static ROOT: Spec = Spec {
+    title: "the file",
+    about: "Longshore's configuration.",
+    keys: &[
+        key("host", Kind::Table(&HOST), Need::Optional, "The one-machine host, `longshore up`."),
+        key("source", Kind::Tables(&SOURCE), Need::Optional, "Where webhooks come from."),
+        key("repository", Kind::Tables(&REPOSITORY), Need::Optional, "The Git repositories."),
+        key(
+            "service",
+            Kind::Tables(&SERVICE),
+            Need::Optional,
+            "The services: what is built and run. At least one.",
+        ),
+        key(
+            "environment",
+            Kind::Tables(&ENVIRONMENT),
+            Need::Optional,
+            "Where services run. Without any: one named `local`, with all services.",
+        ),
+    ],
+};
+
+pub(crate) static HOST: Spec = Spec {
+    title: "[host]",
+    about: "The one-machine host, `longshore up`.",
+    keys: &[
+        key(
+            "listen",
+            Kind::Text,
+            Need::Text("127.0.0.1:7070"),
+            "Address of webhooks, Git, registry and API. Port 0: a free one.",
+        ),
+        key(
+            "proxy",
+            Kind::Text,
+            Need::Text("127.0.0.1:7080"),
+            "Address of the proxy in front of the services. Port 0: a free one.",
+        ),
+        key(
+            "data",
+            Kind::Text,
+            Need::Text(".longshore"),
+            "The folder for everything that the host keeps, relative to this file.",
+        ),
+        key("max_body", Kind::Size(1 << 10), Need::Text("25MiB"), "The largest webhook body that is taken."),
+        key(
+            "ref_check",
+            Kind::Duration(1_000),
+            Need::Text("60s"),
+            "How often the host looks for pushes whose webhook never came.",
+        ),
+    ],
+};
+
+pub(crate) static SOURCE: Spec = Spec {
+    title: "[[source]]",
+    about: "Where webhooks come from.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Its name: webhooks go to /hooks/NAME."),
+        key("provider", Kind::Provider, Need::Required, "What it speaks."),
+        key(
+            "secret",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret that its webhooks are verified with, never the secret itself. Without it: the \
+             source's name.",
+        ),
+    ],
+};
+
+pub(crate) static REPOSITORY: Spec = Spec {
+    title: "[[repository]]",
+    about: "A Git repository.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Its name, as webhooks say it, such as `acme/shop`."),
+        key(
+            "url",
+            Kind::Text,
+            Need::Optional,
+            "Where to clone it from, without credentials. Without it: the host keeps the repository, and takes pushes.",
+        ),
+        key("branch", Kind::Text, Need::Text("main"), "The branch whose tip runs."),
+    ],
+};
+
+pub(crate) static SERVICE: Spec = Spec {
+    title: "[[service]]",
+    about: "A deployable thing: where its source lives, how its image is built, how it runs.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Its name: a DNS label, part of its host name."),
+        key(
+            "repository",
+            Kind::Text,
+            Need::Optional,
+            "The repository its source lives in. Without it: its image comes from outside.",
+        ),
+        key(
+            "path",
+            Kind::Text,
+            Need::Text(""),
+            "The folder that is built, relative to the repository's root.",
+        ),
+        key(
+            "watch",
+            Kind::Texts,
+            Need::Texts(&[]),
+            "Only pushes that touch one of these globs build it; relative to the repository's root. Empty: every push.",
+        ),
+        key(
+            "prepare",
+            Kind::Command,
+            Need::Optional,
+            "Run in `path` of a clean checkout, before the image is packed.",
+        ),
+        key("test", Kind::Command, Need::Optional, "Run after `prepare`; when it fails, so does the build."),
+        key("dockerfile", Kind::Text, Need::Text("Dockerfile"), "The Dockerfile, relative to `path`."),
+        key("args", Kind::Map, Need::Optional, "Build arguments, for the Dockerfile's ARG."),
+        key("timeout", Kind::Duration(1_000), Need::Text("10m"), "How long the whole build may take."),
+        key(
+            "image",
+            Kind::Text,
+            Need::Optional,
+            "Where its image lies, without tag. Without it: the service's name.",
+        ),
+        key("tag", Kind::Text, Need::Text("latest"), "The tag that is followed, for an image from outside."),
+        key("run", Kind::Table(&RUN), Need::Optional, "How it runs."),
+    ],
+};
+
+pub(crate) static RUN: Spec = Spec {
+    title: "[service.run]",
+    about: "How a service runs.",
+    keys: &[
+        key(
+            "env",
+            Kind::Map,
+            Need::Optional,
+            "Environment variables, over those of the image. PORT is always given.",
+        ),
+        key("args", Kind::Texts, Need::Optional, "Arguments in place of the image's CMD."),
+        key(
+            "ready",
+            Kind::Probe(&READY),
+            Need::Optional,
+            "When it may get traffic. Without it: when it takes connections.",
+        ),
+        key(
+            "health",
+            Kind::Probe(&HEALTH),
+            Need::Optional,
+            "When it must be restarted. Without it: when it exits.",
+        ),
+        key(
+            "drain",
+            Kind::Duration(0),
+            Need::Text("10s"),
+            "How long open requests may go on once it gets no new ones.",
+        ),
+        key("stop", Kind::Duration(0), Need::Text("10s"), "From SIGTERM to SIGKILL."),
+    ],
+};
+
+const PROBE_PATH: &str = "A path that answers 200 to 399. Without it: a connection is enough.";
+const PROBE_TIMEOUT: &str = "How long an answer may take.";
+const PROBE_FAILURES: &str = "How many must fail in a row.";
+
+pub(crate) static READY: Spec = Spec {
+    title: "[service.run.ready]",
+    about: "When a service may get traffic.",
+    keys: &[
+        key("path", Kind::Text, Need::Optional, PROBE_PATH),
+        key("interval", Kind::Duration(10), Need::Text("100ms"), "Between two probes."),
+        key("timeout", Kind::Duration(1), Need::Text("1s"), PROBE_TIMEOUT),
+        key("failures", Kind::Count, Need::Count(3), PROBE_FAILURES),
+    ],
+};
+
+pub(crate) static HEALTH: Spec = Spec {
+    title: "[service.run.health]",
+    about: "When a service must be restarted.",
+    keys: &[
+        key("path", Kind::Text, Need::Optional, PROBE_PATH),
+        key("interval", Kind::Duration(10), Need::Text("10s"), "Between two probes."),
+        key("timeout", Kind::Duration(1), Need::Text("1s"), PROBE_TIMEOUT),
+        key("failures", Kind::Count, Need::Count(3), PROBE_FAILURES),
+    ],
+};
+
+pub(crate) static ENVIRONMENT: Spec = Spec {
+    title: "[[environment]]",
+    about: "Where services run, and the policy there.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Its name: a DNS label."),
+        key(
+            "services",
+            Kind::Texts,
+            Need::Texts(&["*"]),
+            "The services that run there; `*` is all. One that runs nowhere is built, not deployed.",
+        ),
+        key("strategy", Kind::Strategy, Need::Text("rolling"), "How a release replaces another."),
+        key(
+            "deadline",
+            Kind::Duration(1_000),
+            Need::Text("60s"),
+            "How long a new release has to become ready.",
+        ),
+        key(
+            "settle",
+            Kind::Duration(0),
+            Need::Text("1s"),
+            "How long a new release must stay ready with all the traffic before the old one goes.",
+        ),
+    ],
+};
+
+/// Every table, the file itself first.
+pub(crate) const ALL: [&Spec; 9] =
+    [&ROOT, &HOST, &SOURCE, &REPOSITORY, &SERVICE, &RUN, &READY, &HEALTH, &ENVIRONMENT];
