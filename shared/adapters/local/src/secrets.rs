@@ -89,7 +89,8 @@ impl FileSecrets {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(name, &self.folder)),
             Err(error) => return Err(PortError::unavailable(operation(name), error)),
             Ok(Err(mode)) => {
-                let reason = format!("others can read {} (mode {mode:o}); run: chmod 600 {0}", path.display());
+                let reason =
+                    format!("others can read {} (mode {mode:o}); run: chmod 600 {0}", path.display());
                 return Err(PortError::new(ErrorKind::Denied, operation(name), reason));
             }
             Ok(Ok(content)) => content,
@@ -129,7 +130,11 @@ fn operation(name: &str) -> String {
 }
 
 fn missing(name: &str, folder: &Path) -> PortError {
-    let reason = format!("there is none; put it in {} (mode 600) or in {}", folder.join(name).display(), variable(name));
+    let reason = format!(
+        "there is none; put it in {} (mode 600) or in {}",
+        folder.join(name).display(),
+        variable(name)
+    );
     PortError::new(ErrorKind::NotFound, operation(name), reason)
 }
 
@@ -269,7 +274,11 @@ mod tests {
         fs::write(folder.path().join("outside"), "value").unwrap();
         for name in ["../outside", "/etc/passwd", ".hidden", "a/b", "a\nb", ""] {
             assert_eq!(secrets.values(name).unwrap_err().kind, ErrorKind::Invalid, "{name:?}");
-            assert_eq!(secrets.set(name, &Secret::new("v")).unwrap_err().kind, ErrorKind::Invalid, "{name:?}");
+            assert_eq!(
+                secrets.set(name, &Secret::new("v")).unwrap_err().kind,
+                ErrorKind::Invalid,
+                "{name:?}"
+            );
         }
     }
 }

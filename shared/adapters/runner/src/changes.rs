@@ -50,8 +50,9 @@ impl Changes {
         let log = locked(&self.log);
         let next = *self.next.borrow();
         let new = usize::try_from(next.saturating_sub(since)).unwrap_or(usize::MAX);
-        let workloads = (known && new <= log.len())
-            .then(|| log.iter().skip(log.len() - new).cloned().collect::<BTreeSet<_>>().into_iter().collect());
+        let workloads = (known && new <= log.len()).then(|| {
+            log.iter().skip(log.len() - new).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        });
         Changed { next, workloads }
     }
 }

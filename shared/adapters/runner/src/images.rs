@@ -209,6 +209,9 @@ mod tests {
             fs::create_dir_all(data.path().join("images").join(name).join("rootfs")).unwrap();
         }
         store.sweep(&BTreeSet::from([&needed])).unwrap();
-        assert_eq!(children(&data.path().join("images")).unwrap(), [data.path().join("images").join(needed.hex())]);
+        assert_eq!(
+            children(&data.path().join("images")).unwrap(),
+            [data.path().join("images").join(needed.hex())]
+        );
     }
 }

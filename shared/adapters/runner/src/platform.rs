@@ -78,7 +78,11 @@ pub(crate) struct Entry {
 pub(crate) fn resolve(image: &Unpacked, run: &RunSpec) -> Result<Entry, Unfit> {
     check_platform(&image.config)?;
     let config = &image.config.config;
-    let command = config.entrypoint.iter().flatten().chain(run.args.as_ref().or(config.cmd.as_ref()).into_iter().flatten());
+    let command = config
+        .entrypoint
+        .iter()
+        .flatten()
+        .chain(run.args.as_ref().or(config.cmd.as_ref()).into_iter().flatten());
     let mut words = command.cloned();
     let name = words.next().filter(|name| !name.is_empty()).ok_or(Unfit::NoEntrypoint)?;
     let root = Root::open(&image.rootfs)?;
@@ -93,8 +97,11 @@ pub(crate) fn resolve(image: &Unpacked, run: &RunSpec) -> Result<Entry, Unfit> {
 
 fn check_platform(config: &ImageConfig) -> Result<(), Unfit> {
     let machine = Platform::of_this_host();
-    let image =
-        Platform { os: config.os.clone(), architecture: config.architecture.clone(), variant: config.variant.clone() };
+    let image = Platform {
+        os: config.os.clone(),
+        architecture: config.architecture.clone(),
+        variant: config.variant.clone(),
+    };
     if image.runs_on(&machine) {
         return Ok(());
     }
@@ -130,7 +137,11 @@ impl Root {
     fn program(&self, name: &str, work: &Path, path: &str) -> Result<PathBuf, Unfit> {
         if name.contains('/') {
             let found = self.locate(&work.join(name))?.ok_or_else(|| Unfit::Missing(name.to_owned()))?;
-            return if is_executable(&found) { Ok(found) } else { Err(Unfit::NotExecutable(name.to_owned())) };
+            return if is_executable(&found) {
+                Ok(found)
+            } else {
+                Err(Unfit::NotExecutable(name.to_owned()))
+            };
         }
         for folder in path.split(':').filter(|folder| !folder.is_empty()) {
             if let Some(found) = self.locate(&work.join(folder).join(name))?
@@ -184,7 +195,8 @@ mod tests {
     #[test]
     fn an_absolute_link_of_the_image_stays_inside_it() {
         let folder = tempfile::tempdir().unwrap();
-        let config = RunConfig { entrypoint: words(&["/start", "-v"]), cmd: words(&["a"]), ..RunConfig::default() };
+        let config =
+            RunConfig { entrypoint: words(&["/start", "-v"]), cmd: words(&["a"]), ..RunConfig::default() };
         let unpacked = image(folder.path(), config);
         let mut run = release(1, 'a', 0).run;
         let entry = resolve(&unpacked, &run).unwrap();
@@ -198,7 +210,8 @@ mod tests {
     fn a_bare_name_is_found_on_the_path_of_the_image_and_the_order_sets_the_environment_last() {
         let folder = tempfile::tempdir().unwrap();
         let env = vec!["PATH=/bin:/opt/bin".to_owned(), "A=image".to_owned(), "B=image".to_owned()];
-        let config = RunConfig { cmd: words(&["app"]), env, working_dir: "/opt".into(), ..RunConfig::default() };
+        let config =
+            RunConfig { cmd: words(&["app"]), env, working_dir: "/opt".into(), ..RunConfig::default() };
         let unpacked = image(folder.path(), config);
         let mut run = release(1, 'a', 0).run;
         run.env.insert("A".into(), "order".into());

@@ -23,7 +23,9 @@ pub(crate) fn check(name: &str, program: &Path) -> Result<(), Unfit> {
         return Err(Unfit::Machine(name.to_owned()));
     }
     match needs.loader {
-        Some(loader) if !Path::new(&loader).exists() => Err(Unfit::Loader { program: name.to_owned(), loader }),
+        Some(loader) if !Path::new(&loader).exists() => {
+            Err(Unfit::Loader { program: name.to_owned(), loader })
+        }
         _ => Ok(()),
     }
 }
@@ -124,7 +126,10 @@ mod tests {
     fn a_missing_loader_is_named() {
         let (_, machine) = MACHINES.iter().find(|(arch, _)| *arch == std::env::consts::ARCH).unwrap();
         let loader = "/lib/ld-musl-none.so.1";
-        assert_eq!(fault(&elf(*machine, loader)), format!("/app needs {loader}, which this machine does not have"));
+        assert_eq!(
+            fault(&elf(*machine, loader)),
+            format!("/app needs {loader}, which this machine does not have")
+        );
         assert_eq!(fault(b"#! /opt/none -x\n"), "/app needs /opt/none, which this machine does not have");
     }
 

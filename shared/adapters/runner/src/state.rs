@@ -24,8 +24,6 @@ const REMEMBERED: usize = 200;
 pub(crate) struct Stored {
     /// The last order.
     pub(crate) desired: Desired,
-    /// The traffic's shares now: those of `desired` once a receiver was ready, and those before until then.
-    pub(crate) shares: BTreeMap<u64, u8>,
     /// Releases that ever had a share: they may stand in while no receiver is ready.
     pub(crate) trusted: BTreeSet<u64>,
     /// How often each ended release was started: its number is never started as if for the first time again.
@@ -35,7 +33,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// A workload with its first order.
     pub(crate) fn new(desired: Desired) -> Self {
-        Self { desired, shares: BTreeMap::new(), trusted: BTreeSet::new(), past: BTreeMap::new() }
+        Self { desired, trusted: BTreeSet::new(), past: BTreeMap::new() }
     }
 
     /// Remembers that `release` ended after `starts` starts.
@@ -98,7 +96,11 @@ impl State {
     }
 
     /// The record of a release, if it has one.
-    pub(crate) fn load_record(&self, workload: &Workload, release: u64) -> Result<Option<Record>, RunnerError> {
+    pub(crate) fn load_record(
+        &self,
+        workload: &Workload,
+        release: u64,
+    ) -> Result<Option<Record>, RunnerError> {
         read(&self.record(workload, release))
     }
 
@@ -150,7 +152,8 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunnerError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(file("read", path))?,
     };
-    let damaged = |error: serde_json::Error| RunnerError::Damaged { path: path.into(), reason: error.to_string() };
+    let damaged =
+        |error: serde_json::Error| RunnerError::Damaged { path: path.into(), reason: error.to_string() };
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 

@@ -45,8 +45,12 @@ async fn run(path: &Path) -> Result<(), Failure> {
 }
 
 fn commit(name: &str) -> Result<Commit, Failure> {
-    let data =
-        RequestMade { what: RequestKind::RollBack, who: "victim".into(), target: "prod/api".into(), why: None };
+    let data = RequestMade {
+        what: RequestKind::RollBack,
+        who: "victim".into(),
+        target: "prod/api".into(),
+        why: None,
+    };
     let event = Event {
         id: EventId::new(name)?,
         source: "longshore/victim".into(),

@@ -2,7 +2,8 @@
 
 use longshore_events::{Event, EventId};
 use longshore_ports::journal::{
-    Commit, Committed, DecisionRow, LeaseRow, LeaseWrite, Postpone, Receipt, Relied, Routes, SwitchWrite, UnitWrite,
+    Commit, Committed, DecisionRow, LeaseRow, LeaseWrite, Postpone, Receipt, Relied, Routes, SwitchWrite,
+    UnitWrite,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -205,7 +206,12 @@ fn put_off(conn: &Connection, postpone: &Postpone) -> Result<(), Failure> {
         "UPDATE delivery SET attempts = ?3, due = ?4
          WHERE event = (SELECT seq FROM event WHERE id = ?1) AND function = ?2",
     )?
-    .execute(params![postpone.event.as_str(), postpone.function, postpone.attempts, nanos(postpone.due)])?;
+    .execute(params![
+        postpone.event.as_str(),
+        postpone.function,
+        postpone.attempts,
+        nanos(postpone.due)
+    ])?;
     Ok(())
 }
 

@@ -39,7 +39,9 @@ pub enum OpenError {
 pub(super) fn plain(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full; free some space, nothing is lost".into(),
-        Some(ErrorCode::ReadOnly) => "the file or its folder cannot be written; check its owner and mode".into(),
+        Some(ErrorCode::ReadOnly) => {
+            "the file or its folder cannot be written; check its owner and mode".into()
+        }
         Some(ErrorCode::CannotOpen) => format!("{error}; check that its folder exists and can be written"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             format!("{error}; another process holds the file")

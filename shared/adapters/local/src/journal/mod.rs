@@ -50,7 +50,11 @@ impl SqliteJournal {
     ///
     /// # Errors
     /// [`OpenError`] when the file is damaged, from a newer build, or cannot be read and written.
-    pub fn open(path: &Path, routes: Routes, bus: Option<UnboundedSender<Committed>>) -> Result<Self, OpenError> {
+    pub fn open(
+        path: &Path,
+        routes: Routes,
+        bus: Option<UnboundedSender<Committed>>,
+    ) -> Result<Self, OpenError> {
         let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         check(&conn, path)?;
         conn.pragma_update(None, "journal_mode", "WAL")?;
@@ -147,7 +151,8 @@ impl Journal for SqliteJournal {
 
     async fn publish(&self, committed: &Committed) -> Result<(), PortError> {
         let Some(bus) = &self.bus else { return Ok(()) };
-        bus.send(committed.clone()).map_err(|_| PortError::unavailable("journal publish", "the host's bus has ended"))
+        bus.send(committed.clone())
+            .map_err(|_| PortError::unavailable("journal publish", "the host's bus has ended"))
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<Event>, PortError> {

@@ -185,7 +185,10 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<Vec<Recorded>, Failur
 
 /// An event of a type that only a newer build knows cannot be shown, and must not hide the others.
 fn readable((seq, event): (u64, Result<Event, Failure>)) -> Option<Recorded> {
-    event.inspect_err(|error| tracing::warn!(seq, %error, "an event cannot be shown")).ok().map(|event| Recorded { seq, event })
+    event
+        .inspect_err(|error| tracing::warn!(seq, %error, "an event cannot be shown"))
+        .ok()
+        .map(|event| Recorded { seq, event })
 }
 
 fn chains_of(conn: &Connection, what: &str, limit: usize) -> Result<Vec<ChainId>, Failure> {
@@ -218,13 +221,22 @@ fn owed_count(conn: &Connection) -> Result<OwedCount, Failure> {
         [],
         |row| {
             let oldest: Option<i64> = row.get(1)?;
-            Ok(OwedCount { deliveries: uint(row.get(0)?), oldest: oldest.map(rows::time), busy: uint(row.get(2)?) })
+            Ok(OwedCount {
+                deliveries: uint(row.get(0)?),
+                oldest: oldest.map(rows::time),
+                busy: uint(row.get(2)?),
+            })
         },
     )?;
     Ok(count)
 }
 
-fn decisions(conn: &Connection, function: String, unit: String, limit: usize) -> Result<Vec<DecisionRow>, Failure> {
+fn decisions(
+    conn: &Connection,
+    function: String,
+    unit: String,
+    limit: usize,
+) -> Result<Vec<DecisionRow>, Failure> {
     let mut found = list(
         conn,
         "SELECT version, at, cause, seen FROM decision WHERE function = ?1 AND unit = ?2

@@ -83,10 +83,7 @@ pub(super) fn owed(conn: &Connection, now: Timestamp, grace_ms: u64, limit: usiz
     let now = nanos(now);
     let limit = int(limit as u64);
     let written_before = now.saturating_sub(int(grace_ms).saturating_mul(1_000_000));
-    Ok(Owed {
-        deliveries: deliveries(conn, now, written_before, limit)?,
-        units: units(conn, now, limit)?,
-    })
+    Ok(Owed { deliveries: deliveries(conn, now, written_before, limit)?, units: units(conn, now, limit)? })
 }
 
 /// Both halves walk a partial index from its oldest end, so that the cost is by `limit` and not by what is owed.
@@ -112,7 +109,9 @@ fn deliveries(
         match rows::event(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?) {
             Ok(event) => deliveries.push((function, event)),
             // It must not hold up what this build can read; it stays owed until a build comes that reads it.
-            Err(failure) => tracing::warn!(function, error = %failure, "an owed event is left for a newer build"),
+            Err(failure) => {
+                tracing::warn!(function, error = %failure, "an owed event is left for a newer build")
+            }
         }
     }
     Ok(deliveries)

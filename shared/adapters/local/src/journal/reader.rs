@@ -26,7 +26,7 @@ impl Readers {
         operation: &'static str,
         read: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, PortError> {
-        let lost = |reason: String| PortError::unavailable(operation, reason);
+        let lost = |reason: String| PortError::unavailable(operation.to_owned(), reason);
         let permit = self.free.clone().acquire_owned().await.map_err(|error| lost(error.to_string()))?;
         let idle = self.idle.clone();
         let answer = tokio::task::spawn_blocking(move || {

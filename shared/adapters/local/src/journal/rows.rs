@@ -9,7 +9,11 @@ use super::error::Failure;
 
 /// Nanoseconds since 1970; times beyond the years 1678 to 2262 are held at the border.
 pub(super) fn nanos(time: Timestamp) -> i64 {
-    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+    i64::try_from(time.as_nanosecond()).unwrap_or(if time < Timestamp::UNIX_EPOCH {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }
 
 pub(super) fn time(nanos: i64) -> Timestamp {

@@ -105,7 +105,7 @@ pub(super) fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     for (done, step) in MIGRATIONS.iter().enumerate().skip(found) {
         let transaction = conn.transaction()?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", done + 1)?;
+        transaction.pragma_update(None, "user_version", u32::try_from(done + 1).unwrap_or(u32::MAX))?;
         transaction.commit()?;
     }
     Ok(())

@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-pub(crate) use launch::{Held, Launch};
-pub(crate) use stat::boot_id;
+pub(crate) use launch::{Launch, bound_log};
 
 /// How often a process group is looked at while it ends.
 const GROUP_POLL: Duration = Duration::from_millis(20);
@@ -32,7 +31,9 @@ pub(crate) struct Incarnation {
 impl Incarnation {
     /// The process that has `pid` now.
     pub(crate) fn of(pid: u32) -> io::Result<Self> {
-        stat::read(pid).map(|stat| Self { pid, started: stat.started }).ok_or_else(|| io::ErrorKind::NotFound.into())
+        stat::read(pid)
+            .map(|stat| Self { pid, started: stat.started })
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Whether it runs; one that only waits to be reaped does not.
@@ -105,7 +106,9 @@ impl Process {
         }
         match self.child.as_mut().map(Child::wait) {
             Some(Ok(status)) => describe(status),
-            Some(Err(_)) | None => "exited; the status is unknown, since an earlier runner started it".to_owned(),
+            Some(Err(_)) | None => {
+                "exited; the status is unknown, since an earlier runner started it".to_owned()
+            }
         }
     }
 

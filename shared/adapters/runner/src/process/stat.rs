@@ -40,11 +40,6 @@ pub(crate) fn group_runs(group: u32) -> bool {
         .any(|stat| stat.group == group && stat.runs())
 }
 
-/// Tells one boot of the machine from another.
-pub(crate) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

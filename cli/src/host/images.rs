@@ -1,0 +1,86 @@
+//! How the builder gets sources and makes images here: the git command, the packer, the host's own registry.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use longshore_events::{CommitId, RepositoryName};
+use longshore_git::GitCommand;
+use longshore_local::builder::{Checkout, Pack, PackJob, Packed};
+use longshore_oci::client::Client;
+use longshore_oci::image::MANIFEST;
+use longshore_oci::packer::{Base, Bases, Request, pack};
+use longshore_oci::server::Store;
+use longshore_oci::{Reference, Repository};
+use longshore_ports::PortError;
+
+/// Checkouts by the git command.
+pub(super) struct GitCheckout(pub(super) Arc<GitCommand>);
+
+#[async_trait]
+impl Checkout for GitCheckout {
+    async fn checkout(&self, repo: &RepositoryName, commit: &CommitId, folder: &Path) -> Result<u64, PortError> {
+        self.0.checkout(repo, commit, folder).await
+    }
+}
+
+/// The packer, with the host's own registry for base images and for what is made.
+pub(super) struct Packer {
+    pub(super) store: Store,
+    pub(super) registry: Client,
+}
+
+/// Base images that were pushed to the host's own registry.
+struct OwnBases(Store);
+
+impl Bases for OwnBases {
+    fn base(&self, reference: &str) -> Result<Option<Base>, Box<dyn std::error::Error + Send + Sync>> {
+        let (name, tag) = match reference.split_once('@') {
+            Some((name, digest)) => (name, digest),
+            None => reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((reference, "latest")),
+        };
+        let (Ok(repository), Ok(tag)) = (name.parse::<Repository>(), tag.parse::<Reference>()) else { return Ok(None) };
+        self.0.base(&repository, &tag)
+    }
+}
+
+#[async_trait]
+impl Pack for Packer {
+    async fn pack(&self, job: &PackJob) -> Result<Packed, PortError> {
+        let operation = format!("pack {}", job.service.name);
+        let begun = Instant::now();
+        let (owned, bases) = (job.clone(), OwnBases(self.store.clone()));
+        let packed = tokio::task::spawn_blocking(move || {
+            let request = Request {
+                context: &owned.context,
+                dockerfile: Path::new(&owned.dockerfile),
+                args: &owned.args,
+                epoch: owned.epoch,
+                labels: &BTreeMap::new(),
+                work: &owned.work,
+            };
+            pack(&request, &bases)
+        });
+        let packed = packed.await.map_err(|error| PortError::unavailable(operation.clone(), error))?;
+        let image = packed.map_err(|error| PortError::invalid(operation.clone(), error))?;
+        let pack_ms = millis(begun);
+        let begun = Instant::now();
+        let invalid = |error| PortError::invalid(operation.clone(), error);
+        let repository: Repository = job.service.image.as_str().parse().map_err(invalid)?;
+        let tag: Reference = job.tag.parse().map_err(invalid)?;
+        let digest = self.registry.push(&repository, &tag, &image).await?;
+        Ok(Packed {
+            digest,
+            media_type: MANIFEST.to_owned(),
+            platforms: Vec::new(),
+            pack_ms,
+            push_ms: millis(begun),
+        })
+    }
+}
+
+fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,63 @@
+//! An event in one line for people.
+
+use longshore_events::{
+    Data, Event,
+    types::{BuildOutcome, DeploymentOutcome},
+};
+
+/// What happened, in one line.
+pub(crate) fn summary(event: &Event) -> String {
+    match &event.data {
+        Data::PushReceived(push) => {
+            let to = push.after.as_ref().map_or("deleted", |after| &after.as_str()[..7]);
+            let forced = if push.forced { ", forced" } else { "" };
+            format!("{} of {} is {to} ({}{forced})", push.git_ref.short(), push.repo, push.provider)
+        }
+        Data::BuildStarted(build) => format!("{} builds {} with the {}", build.service, &build.commit.as_str()[..7], build.builder),
+        Data::BuildFinished(build) => {
+            let commit = &build.commit.as_str()[..7];
+            let why = build.reason.as_deref().unwrap_or_default();
+            match build.outcome {
+                BuildOutcome::Succeeded => format!("{} built {commit}{}", build.service, digest(build.digest.as_ref())),
+                BuildOutcome::Unchanged => format!("{commit} changes nothing of {}", build.service),
+                BuildOutcome::Failed => format!("{} could not build {commit}: {why}", build.service),
+                BuildOutcome::Superseded => format!("{} does not build {commit}: {why}", build.service),
+            }
+        }
+        Data::ImagePushed(image) => format!("{}{}", image.image, digest(Some(&image.digest))),
+        Data::ImageDeleted(image) => format!("{}{} deleted", image.image, digest(Some(&image.digest))),
+        Data::RequestMade(request) => {
+            let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{} asked to {} {}{why}", request.who, word(&request.what), request.target)
+        }
+        Data::DeploymentStarted(rollout) => format!("{}: rollout of{} begins", rollout.deployment, digest(Some(&rollout.to))),
+        Data::DeploymentAdvanced(rollout) => {
+            format!("{}: step {}, {} % of the traffic", rollout.deployment, rollout.step, rollout.weight)
+        }
+        Data::DeploymentFinished(rollout) => {
+            let why = rollout.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let how = match rollout.outcome {
+                DeploymentOutcome::Succeeded => "runs",
+                DeploymentOutcome::RolledBack => "rolled back",
+                DeploymentOutcome::Removed => "taken away",
+                DeploymentOutcome::Superseded => "superseded",
+                DeploymentOutcome::Refused => "refused",
+            };
+            format!("{}:{} {how}{why}", rollout.deployment, digest(Some(&rollout.to)))
+        }
+        Data::DigestQuarantined(bad) => format!("{}/{} must not run{}: {}", bad.environment, bad.service, digest(Some(&bad.digest)), bad.reason),
+        Data::EventDeadlettered(dead) => format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error),
+    }
+}
+
+fn digest(digest: Option<&longshore_events::Digest>) -> String {
+    digest.map(|digest| format!(" {}", &digest.hex()[..12])).unwrap_or_default()
+}
+
+fn word(what: &longshore_events::types::RequestKind) -> &'static str {
+    match what {
+        longshore_events::types::RequestKind::RollBack => "roll back",
+        longshore_events::types::RequestKind::Stop => "stop",
+        longshore_events::types::RequestKind::Resume => "resume",
+    }
+}
