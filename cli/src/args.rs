@@ -40,7 +40,14 @@ pub struct Global {
     #[arg(long, global = true, env = "LONGSHORE_HOST", value_name = "URL", hide_env_values = true)]
     pub host: Option<String>,
     /// The token for `--host`; without it, that of the data folder.
-    #[arg(long, global = true, env = "LONGSHORE_TOKEN", value_name = "TOKEN", hide = true, hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "LONGSHORE_TOKEN",
+        value_name = "TOKEN",
+        hide = true,
+        hide_env_values = true
+    )]
     pub token: Option<String>,
     /// The host's data folder; without it, what `longshore.toml` says, here or in a folder above.
     #[arg(long, global = true, env = "LONGSHORE_DATA", value_name = "DIR", hide_env_values = true)]

@@ -1,4 +1,7 @@
 //! The `longshore` command: the one-machine host, the demo and the operator's tools.
 
 pub mod api;
+pub mod args;
+pub mod commands;
+pub mod demo;
 pub mod host;

@@ -16,7 +16,10 @@ use crate::args::Global;
 pub(super) fn client(global: &Global) -> Result<Client> {
     if let Some(host) = &global.host {
         let token = global.token.clone().map_or_else(|| token(&data_folder(global)?.join(TOKEN_FILE)), Ok);
-        return Client::new(host, token.context("`--host` needs a token: set LONGSHORE_TOKEN, or `--data`")?.trim());
+        return Client::new(
+            host,
+            token.context("`--host` needs a token: set LONGSHORE_TOKEN, or `--data`")?.trim(),
+        );
     }
     let data = data_folder(global)?;
     let ready = ready(&data)?;
@@ -33,12 +36,14 @@ pub(crate) fn ready(data: &Path) -> Result<Ready> {
         ),
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    serde_json::from_str(&text).with_context(|| format!("{} is damaged; start the host again", path.display()))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is damaged; start the host again", path.display()))
 }
 
 /// The token in `path`.
 pub(crate) fn token(path: &Path) -> Result<String> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read the token {}", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read the token {}", path.display()))?;
     Ok(text.trim().to_owned())
 }
 

@@ -24,7 +24,8 @@ use clap::Parser as _;
 use crate::args::{Cli, Command, EventsCommand, Global};
 use crate::demo;
 pub(crate) use client::Client;
-pub(crate) use print::{Style, line, paint};
+pub(crate) use find::{ready, token};
+pub(crate) use print::{line, note};
 pub(crate) use timeline::tree;
 
 /// Reads the command line, does what it says, and answers the exit status: 0 when all is well, 1 when it is not, 2

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};
 
-use anstyle::{AnsiColor, Effects};
 pub(crate) use anstyle::Style;
+use anstyle::{AnsiColor, Effects};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -110,8 +110,11 @@ impl Table {
 impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let wide = |column| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.1.chars().count());
-        let widths: Vec<usize> = (0..columns).map(|column| wide(column).max().unwrap_or_default()).collect();
+        let wide = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.1.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..columns).map(wide).collect();
         for (number, row) in self.rows.iter().enumerate() {
             if number > 0 {
                 writeln!(f)?;
@@ -132,7 +135,8 @@ mod tests {
 
     #[test]
     fn spans_are_in_the_largest_unit_that_fits() {
-        let said: Vec<String> = [0, 999, 1_000, 4_260, 59_999, 60_000, 7_200_000, 172_800_000].map(span).to_vec();
+        let said: Vec<String> =
+            [0, 999, 1_000, 4_260, 59_999, 60_000, 7_200_000, 172_800_000].map(span).to_vec();
         assert_eq!(said, ["0 ms", "999 ms", "1.0 s", "4.2 s", "59.9 s", "1 min", "2 h", "2 d"]);
     }
 

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use longshore_deploy::State as DeployState;
-use longshore_events::{Data, Fact as _, types::BuildFinished, types::BuildStarted, types::DeploymentFinished, types::DeploymentStarted};
+use longshore_events::{
+    Data, Fact as _, types::BuildFinished, types::BuildStarted, types::DeploymentFinished,
+    types::DeploymentStarted,
+};
 use longshore_local::journal::Recorded;
 use longshore_policy::{Environment, Provider, Service};
 use longshore_ports::{Clock as _, Facts as _, PortError};
@@ -139,13 +142,15 @@ async fn build(system: &System, service: &Service) -> Result<Option<BuildStatus>
     });
     let name = service.name.to_string();
     Ok(match (running, finished) {
-        (Some((at, fact)), finished) if finished.as_ref().is_none_or(|(ended, _)| *ended < at) => Some(BuildStatus {
-            service: name,
-            commit: fact.commit.to_string(),
-            outcome: "running".into(),
-            reason: None,
-            at,
-        }),
+        (Some((at, fact)), finished) if finished.as_ref().is_none_or(|(ended, _)| *ended < at) => {
+            Some(BuildStatus {
+                service: name,
+                commit: fact.commit.to_string(),
+                outcome: "running".into(),
+                reason: None,
+                at,
+            })
+        }
         (_, Some((at, fact))) => Some(BuildStatus {
             service: name,
             commit: fact.commit.to_string(),
@@ -159,7 +164,10 @@ async fn build(system: &System, service: &Service) -> Result<Option<BuildStatus>
 
 /// An outcome as events spell it.
 fn word(outcome: &impl serde::Serialize) -> String {
-    serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(ToOwned::to_owned)).unwrap_or_default()
+    serde_json::to_value(outcome)
+        .ok()
+        .and_then(|value| value.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default()
 }
 
 fn repositories(system: &System) -> Vec<RepositoryStatus> {
@@ -198,20 +206,32 @@ pub(super) fn announce(system: &System, options: &UpOptions) -> Result<()> {
     if options.output_json {
         return crate::commands::line(ready);
     }
-    crate::commands::line(format!("longshore is up on {}; data in {}", system.ready.url(), system.ready.data.display()))?;
+    crate::commands::line(format!(
+        "longshore is up on {}; data in {}",
+        system.ready.url(),
+        system.ready.data.display()
+    ))?;
     for repository in repositories(system).iter().filter_map(|repository| repository.remote.as_ref()) {
         let remote = repository.replacen("http://", "http://longshore:$(cat TOKEN)@", 1);
         let remote = remote.replace("TOKEN", &system.ready.token_file.display().to_string());
-        crate::commands::line(format!("push to it:   git remote add longshore \"{remote}\" && git push longshore"))?;
+        crate::commands::line(format!(
+            "push to it:   git remote add longshore \"{remote}\" && git push longshore"
+        ))?;
     }
     for source in sources(system).iter().filter(|source| source.name != super::system::OWN_SOURCE) {
         let secret = source.secret_file.display();
-        crate::commands::line(format!("webhook:      {} ({}; its secret: {secret})", source.url, source.provider))?;
+        crate::commands::line(format!(
+            "webhook:      {} ({}; its secret: {secret})",
+            source.url, source.provider
+        ))?;
     }
     for environment in &system.policy.environments {
         for service in &environment.services {
             let port = system.ready.proxy.port();
-            crate::commands::line(format!("service:      http://{service}.{}.localhost:{port}", environment.name))?;
+            crate::commands::line(format!(
+                "service:      http://{service}.{}.localhost:{port}",
+                environment.name
+            ))?;
         }
     }
     crate::commands::line("stop it with Ctrl-C (services go on), or everything with `longshore down`")

@@ -68,8 +68,10 @@ impl DataFolder {
 }
 
 fn held(path: &Path) -> String {
-    let last = std::fs::read(path.join(HOST_FILE)).ok().and_then(|text| serde_json::from_slice::<Ready>(&text).ok());
-    let who = last.map(|ready| format!(": process {} listens on {}", ready.pid, ready.listen)).unwrap_or_default();
+    let last =
+        std::fs::read(path.join(HOST_FILE)).ok().and_then(|text| serde_json::from_slice::<Ready>(&text).ok());
+    let who =
+        last.map(|ready| format!(": process {} listens on {}", ready.pid, ready.listen)).unwrap_or_default();
     format!("another host holds the data folder {}{who}; stop it with `longshore down`", path.display())
 }
 
@@ -91,9 +93,9 @@ pub(super) async fn listen(wanted: SocketAddr, last: Option<SocketAddr>) -> Resu
     {
         return Ok(listener);
     }
-    tokio::net::TcpListener::bind(wanted)
-        .await
-        .with_context(|| format!("cannot listen on {wanted}; choose another address with `--listen` or in [host]"))
+    tokio::net::TcpListener::bind(wanted).await.with_context(|| {
+        format!("cannot listen on {wanted}; choose another address with `--listen` or in [host]")
+    })
 }
 
 /// `n` random bytes as hexadecimal digits: names a life of the host.

@@ -28,7 +28,9 @@ pub fn post_receive_hook(options: &HookOptions) -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if let Err(error) = runtime.block_on(tell(&options.data, &serde_json::to_vec(&events)?)) {
-        crate::commands::note(format!("longshore: the host was not told ({error:#}); its ref check will find this push"));
+        crate::commands::note(format!(
+            "longshore: the host was not told ({error:#}); its ref check will find this push"
+        ));
     }
     Ok(())
 }
@@ -80,7 +82,8 @@ async fn tell(data: &Path, body: &[u8]) -> Result<()> {
     let secret = values.first().context("the host's own secret is missing")?;
     let now = longshore_ports::Clock::now(&MachineClock);
     let id = format!("hook-{}", now.as_nanosecond());
-    let signed = sign::standard(secret, &id, now.as_second(), body).context("the host's own secret is damaged")?;
+    let signed =
+        sign::standard(secret, &id, now.as_second(), body).context("the host's own secret is damaged")?;
     let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(10)).build()?;
     let url = format!("{}/hooks/{OWN_SOURCE}", ready.url());
     let mut request = client.post(url).header("content-type", "application/cloudevents-batch+json");

@@ -21,7 +21,12 @@ pub(super) struct GitCheckout(pub(super) Arc<GitCommand>);
 
 #[async_trait]
 impl Checkout for GitCheckout {
-    async fn checkout(&self, repo: &RepositoryName, commit: &CommitId, folder: &Path) -> Result<u64, PortError> {
+    async fn checkout(
+        &self,
+        repo: &RepositoryName,
+        commit: &CommitId,
+        folder: &Path,
+    ) -> Result<u64, PortError> {
         self.0.checkout(repo, commit, folder).await
     }
 }
@@ -39,9 +44,14 @@ impl Bases for OwnBases {
     fn base(&self, reference: &str) -> Result<Option<Base>, Box<dyn std::error::Error + Send + Sync>> {
         let (name, tag) = match reference.split_once('@') {
             Some((name, digest)) => (name, digest),
-            None => reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).unwrap_or((reference, "latest")),
+            None => reference
+                .rsplit_once(':')
+                .filter(|(_, tag)| !tag.contains('/'))
+                .unwrap_or((reference, "latest")),
         };
-        let (Ok(repository), Ok(tag)) = (name.parse::<Repository>(), tag.parse::<Reference>()) else { return Ok(None) };
+        let (Ok(repository), Ok(tag)) = (name.parse::<Repository>(), tag.parse::<Reference>()) else {
+            return Ok(None);
+        };
         self.0.base(&repository, &tag)
     }
 }

@@ -17,8 +17,8 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use super::answers;
 use super::system::System;
 use crate::api::{
-    ApiError, Down, EventEntry, Events, EventsQuery, LeaseStatus, MAX_WAIT_MS, MAY_GROW, NEXT_OFFSET, NewRequest,
-    RequestTaken, Status, Timeline, TimelineQuery, UnitStatus, Units,
+    ApiError, Down, EventEntry, Events, EventsQuery, LeaseStatus, MAX_WAIT_MS, MAY_GROW, NEXT_OFFSET,
+    NewRequest, RequestTaken, Status, Timeline, TimelineQuery, UnitStatus, Units,
 };
 
 type Asked = State<Arc<System>>;
@@ -77,7 +77,9 @@ async fn timeline(State(system): Asked, Query(asked): Query<TimelineQuery>) -> A
             let chains = system.journal.chains_of(what, 1).await?;
             chains.into_iter().next().ok_or_else(|| missing(format!("nothing is known of {what:?} yet")))?
         }
-        (None, None) => return Err(Problem(StatusCode::BAD_REQUEST, "name a service, a commit or a chain".into())),
+        (None, None) => {
+            return Err(Problem(StatusCode::BAD_REQUEST, "name a service, a commit or a chain".into()));
+        }
     };
     let query = EventQuery { chain: Some(chain.clone()), limit: 1_000, ..EventQuery::default() };
     let events = system.journal.events(&query).await?;
@@ -120,7 +122,8 @@ async fn events(State(system): Asked, Query(asked): Query<EventsQuery>) -> Answe
 
 async fn event(State(system): Asked, Path(id): Path<String>) -> Result<Response, Problem> {
     let known = EventId::new(&id).map_err(|error| missing(error.to_string()))?;
-    let event = system.journal.event(&known).await?.ok_or_else(|| missing(format!("there is no event {id}")))?;
+    let event =
+        system.journal.event(&known).await?.ok_or_else(|| missing(format!("there is no event {id}")))?;
     Ok(([("content-type", "application/cloudevents+json")], event.to_json()).into_response())
 }
 
@@ -156,7 +159,10 @@ async fn units(State(system): Asked) -> Answer<Units> {
     let lease = |(name, row): (String, longshore_ports::journal::LeaseRow)| {
         (name, LeaseStatus { holder: row.holder, generation: row.generation })
     };
-    Ok(Json(Units { units: units.into_iter().map(unit).collect(), leases: leases.into_iter().map(lease).collect() }))
+    Ok(Json(Units {
+        units: units.into_iter().map(unit).collect(),
+        leases: leases.into_iter().map(lease).collect(),
+    }))
 }
 
 #[derive(Deserialize)]

@@ -55,7 +55,8 @@ pub(super) fn socket(data: &Path) -> PathBuf {
 /// When it cannot serve, or another runner does.
 pub fn runner(options: &RunnerOptions) -> Result<()> {
     super::log_to_stderr(&options.log);
-    let text = std::fs::read(&options.config).with_context(|| format!("cannot read {}", options.config.display()))?;
+    let text = std::fs::read(&options.config)
+        .with_context(|| format!("cannot read {}", options.config.display()))?;
     let file: RunnerFile = serde_json::from_slice(&text).context("the runner's configuration is damaged")?;
     let config = longshore_runner::Config {
         data: file.data,
@@ -72,7 +73,11 @@ pub fn runner(options: &RunnerOptions) -> Result<()> {
 }
 
 /// Writes the runner's file and makes sure that it runs. Answers where its proxy listens.
-pub(super) async fn ensure(folder: &DataFolder, file: &RunnerFile, client: &RunnerClient) -> Result<SocketAddr> {
+pub(super) async fn ensure(
+    folder: &DataFolder,
+    file: &RunnerFile,
+    client: &RunnerClient,
+) -> Result<SocketAddr> {
     let path = folder.join("runner.json");
     write_private(&path, &serde_json::to_vec_pretty(file)?)?;
     if let Ok(info) = client.info().await {
@@ -108,13 +113,19 @@ fn start(data: &Path) -> Result<()> {
 }
 
 /// Passes on what changes at the runner, and starts it again when it dies.
-pub(super) async fn keep(data: PathBuf, client: Arc<RunnerClient>, bus: Bus, environments: Vec<(String, String)>) {
+pub(super) async fn keep(
+    data: PathBuf,
+    client: Arc<RunnerClient>,
+    bus: Bus,
+    environments: Vec<(String, String)>,
+) {
     let mut since = 0;
     loop {
         match client.changes(since).await {
             Ok(changed) => {
                 since = changed.next;
-                let any = environments.iter().map(|(environment, service)| format!("{environment}/{service}"));
+                let any =
+                    environments.iter().map(|(environment, service)| format!("{environment}/{service}"));
                 let units: Vec<String> = match changed.workloads {
                     Some(workloads) => workloads.iter().map(ToString::to_string).collect(),
                     None => any.collect(),

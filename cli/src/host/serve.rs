@@ -34,8 +34,14 @@ pub(super) fn app(system: &Arc<System>, store: Store, watcher: Arc<dyn Watcher>,
         .layer(DefaultBodyLimit::disable())
         .layer(guard.clone())
         .with_state(Arc::new(git));
-    let api = routes::api(system.clone()).route("/events", post(events)).layer(guard).with_state(system.clone());
-    Router::new().route("/healthz", get(|| async { "ok\n" })).merge(hooks).merge(git).merge(api).merge(registry)
+    let api =
+        routes::api(system.clone()).route("/events", post(events)).layer(guard).with_state(system.clone());
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(hooks)
+        .merge(git)
+        .merge(api)
+        .merge(registry)
 }
 
 async fn hook(
@@ -48,13 +54,17 @@ async fn hook(
         Ok(body) => body,
         Err(_) => {
             let limit = system.policy.host.max_body;
-            let message = format!("the body is larger than {limit} bytes; the ref check finds the push all the same");
+            let message =
+                format!("the body is larger than {limit} bytes; the ref check finds the push all the same");
             let body = serde_json::json!({ "code": "LS0204", "message": message }).to_string();
             return json(StatusCode::PAYLOAD_TOO_LARGE, body);
         }
     };
     let fields = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let answer = system.intake.receive(&Hook { source: &source, headers: fields.collect::<Headers>(), body: &body }).await;
+    let answer = system
+        .intake
+        .receive(&Hook { source: &source, headers: fields.collect::<Headers>(), body: &body })
+        .await;
     if answer.status >= 400 {
         tracing::warn!(source, status = answer.status, code = answer.code, "webhook refused");
     }
@@ -80,19 +90,21 @@ fn json(status: StatusCode, body: String) -> Response {
 
 /// Clone, fetch and push.
 async fn git_http(State(root): State<Arc<PathBuf>>, Path(path): Path<String>, request: Request) -> Response {
-    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let (parts, body) = request.into_parts();
+    let text =
+        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let cgi = CgiRequest {
-        method: request.method().to_string(),
+        method: parts.method.to_string(),
         path: format!("/{path}"),
-        query: request.uri().query().unwrap_or_default().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
         content_type: text("content-type"),
         content_encoding: text("content-encoding"),
         git_protocol: text("git-protocol"),
         user: crate::api::TOKEN_USER.to_owned(),
     };
-    let (pieces, body) = mpsc::channel(8);
-    tokio::spawn(feed(request.into_body(), pieces));
-    let answer = match http_backend(&root, &cgi, body).await {
+    let (pieces, from) = mpsc::channel(8);
+    tokio::spawn(feed(body, pieces));
+    let answer = match http_backend(&root, &cgi, from).await {
         Ok(answer) => answer,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
@@ -100,7 +112,9 @@ async fn git_http(State(root): State<Arc<PathBuf>>, Path(path): Path<String>, re
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
-    response.body(Body::new(rest(answer.begin, answer.rest))).unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
+    response
+        .body(Body::new(rest(answer.begin, answer.rest)))
+        .unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
 }
 
 async fn feed(mut body: Body, pieces: mpsc::Sender<Bytes>) {

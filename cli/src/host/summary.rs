@@ -13,12 +13,16 @@ pub(crate) fn summary(event: &Event) -> String {
             let forced = if push.forced { ", forced" } else { "" };
             format!("{} of {} is {to} ({}{forced})", push.git_ref.short(), push.repo, push.provider)
         }
-        Data::BuildStarted(build) => format!("{} builds {} with the {}", build.service, &build.commit.as_str()[..7], build.builder),
+        Data::BuildStarted(build) => {
+            format!("{} builds {} with the {}", build.service, &build.commit.as_str()[..7], build.builder)
+        }
         Data::BuildFinished(build) => {
             let commit = &build.commit.as_str()[..7];
             let why = build.reason.as_deref().unwrap_or_default();
             match build.outcome {
-                BuildOutcome::Succeeded => format!("{} built {commit}{}", build.service, digest(build.digest.as_ref())),
+                BuildOutcome::Succeeded => {
+                    format!("{} built {commit}{}", build.service, digest(build.digest.as_ref()))
+                }
                 BuildOutcome::Unchanged => format!("{commit} changes nothing of {}", build.service),
                 BuildOutcome::Failed => format!("{} could not build {commit}: {why}", build.service),
                 BuildOutcome::Superseded => format!("{} does not build {commit}: {why}", build.service),
@@ -30,7 +34,9 @@ pub(crate) fn summary(event: &Event) -> String {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
             format!("{} asked to {} {}{why}", request.who, word(&request.what), request.target)
         }
-        Data::DeploymentStarted(rollout) => format!("{}: rollout of{} begins", rollout.deployment, digest(Some(&rollout.to))),
+        Data::DeploymentStarted(rollout) => {
+            format!("{}: rollout of{} begins", rollout.deployment, digest(Some(&rollout.to)))
+        }
         Data::DeploymentAdvanced(rollout) => {
             format!("{}: step {}, {} % of the traffic", rollout.deployment, rollout.step, rollout.weight)
         }
@@ -45,8 +51,16 @@ pub(crate) fn summary(event: &Event) -> String {
             };
             format!("{}:{} {how}{why}", rollout.deployment, digest(Some(&rollout.to)))
         }
-        Data::DigestQuarantined(bad) => format!("{}/{} must not run{}: {}", bad.environment, bad.service, digest(Some(&bad.digest)), bad.reason),
-        Data::EventDeadlettered(dead) => format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error),
+        Data::DigestQuarantined(bad) => format!(
+            "{}/{} must not run{}: {}",
+            bad.environment,
+            bad.service,
+            digest(Some(&bad.digest)),
+            bad.reason
+        ),
+        Data::EventDeadlettered(dead) => {
+            format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error)
+        }
     }
 }
 

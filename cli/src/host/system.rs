@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_events::{ChainId, Data, Event, EventId, ImageName, Link, types::ImageDeleted, types::ImagePushed};
+use longshore_events::{
+    ChainId, Data, Event, EventId, ImageName, Link, types::ImageDeleted, types::ImagePushed,
+};
 use longshore_intake::{Answer, Headers, Intake, Request, sign};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
 use longshore_oci::server::{Change, Store, Watcher};
@@ -23,7 +25,7 @@ use crate::api::Ready;
 pub(super) const OWN_SOURCE: &str = "longshore";
 
 /// The machine's clock.
-pub(super) struct MachineClock;
+pub(crate) struct MachineClock;
 
 impl Clock for MachineClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the host's time comes from")]
@@ -55,7 +57,8 @@ impl System {
         let secrets = self.secrets.get(OWN_SOURCE).await?;
         let now = self.clock.now().as_second();
         let signed = secrets.first().and_then(|secret| sign::standard(secret, "own", now, body));
-        let signed = signed.ok_or_else(|| PortError::invalid("sign an event", "the host's own secret is damaged"))?;
+        let signed =
+            signed.ok_or_else(|| PortError::invalid("sign an event", "the host's own secret is damaged"))?;
         let headers = signed.into_iter().chain([("content-type", content_type.to_owned())]);
         let headers: Headers = headers.collect();
         Ok(self.intake.receive(&Request { source: OWN_SOURCE, headers, body }).await)
@@ -111,7 +114,12 @@ impl Pushes {
         self.policy.services.iter().find(is).map(|service| service.image.clone())
     }
 
-    async fn say(&self, id: String, subject: String, data: Data) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn say(
+        &self,
+        id: String,
+        subject: String,
+        data: Data,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let at = self.clock.now();
         let event = Event {
             link: Link { chain: ChainId::new(&id)?, cause: None },
@@ -123,11 +131,12 @@ impl Pushes {
             dryrun: false,
             data,
         };
-        let committed = match self.journal.commit(&Commit { at, events: vec![event], ..Commit::default() }).await {
-            Ok(committed) => committed,
-            Err(CommitError::Conflict(_)) => return Ok(()),
-            Err(CommitError::Port(error)) => return Err(error.into()),
-        };
+        let committed =
+            match self.journal.commit(&Commit { at, events: vec![event], ..Commit::default() }).await {
+                Ok(committed) => committed,
+                Err(CommitError::Conflict(_)) => return Ok(()),
+                Err(CommitError::Port(error)) => return Err(error.into()),
+            };
         Ok(self.journal.publish(&committed).await?)
     }
 }
@@ -138,12 +147,17 @@ impl Watcher for Pushes {
         let Some(image) = self.followed(change) else { return Ok(()) };
         let kind = <ImagePushed as longshore_events::Fact>::KIND;
         let head = self.journal.latest(kind, image.as_str()).await?;
-        let newest = head.as_ref().and_then(|event| <ImagePushed as longshore_events::Fact>::from_data(&event.data));
+        let newest =
+            head.as_ref().and_then(|event| <ImagePushed as longshore_events::Fact>::from_data(&event.data));
         if newest.is_some_and(|newest| newest.digest == change.digest) {
             return Ok(());
         }
         let after = head.map_or_else(|| "first".to_owned(), |event| event.id.to_string());
-        let id = format!("registry/{image}/{}/after/{}", &change.digest.hex()[..16], after.chars().take(200).collect::<String>());
+        let id = format!(
+            "registry/{image}/{}/after/{}",
+            &change.digest.hex()[..16],
+            after.chars().take(200).collect::<String>()
+        );
         let data = ImagePushed {
             image: image.clone(),
             tag: change.tag.clone(),
@@ -159,8 +173,13 @@ impl Watcher for Pushes {
 
     async fn deleted(&self, change: &Change) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let Some(image) = self.followed(change) else { return Ok(()) };
-        let id = format!("registry/{image}/{}/deleted/{}", &change.digest.hex()[..16], self.clock.now().as_millisecond());
-        let data = ImageDeleted { image: image.clone(), tag: change.tag.clone(), digest: change.digest.clone() };
+        let id = format!(
+            "registry/{image}/{}/deleted/{}",
+            &change.digest.hex()[..16],
+            self.clock.now().as_millisecond()
+        );
+        let data =
+            ImageDeleted { image: image.clone(), tag: change.tag.clone(), digest: change.digest.clone() };
         self.say(id, image.to_string(), data.into()).await
     }
 }

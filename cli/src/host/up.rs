@@ -36,8 +36,18 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// Between two looks at something that goes on, in milliseconds; hints come earlier.
 const POLL_MS: u64 = 1_000;
 /// Variables of the host that builds are given: where tools are, and nothing that could be secret.
-const BUILD_ENVIRONMENT: &[&str] =
-    &["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "GOPATH", "GOCACHE"];
+const BUILD_ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "GOPATH",
+    "GOCACHE",
+];
 
 /// Runs the host until it is told to stop.
 ///
@@ -113,7 +123,8 @@ async fn run(folder: DataFolder, policy: Policy, options: &UpOptions) -> Result<
     let proxy = runner::ensure(&folder, &file, &runner_client).await?;
 
     let credentials = Credentials { user: TOKEN_USER.to_owned(), password };
-    let packer = Packer { store: store.clone(), registry: Client::new(&listen.to_string(), Some(credentials))? };
+    let packer =
+        Packer { store: store.clone(), registry: Client::new(&listen.to_string(), Some(credentials))? };
     let life = folder::random_name(6)?;
     let builder = LocalBuilder::open(Parts {
         folder: folder.join("build"),
@@ -205,7 +216,12 @@ async fn run(folder: DataFolder, policy: Policy, options: &UpOptions) -> Result<
     let environments = policy.environments.iter().flat_map(|environment| {
         environment.services.iter().map(|service| (environment.name.to_string(), service.to_string()))
     });
-    tokio::spawn(runner::keep(folder.path.clone(), runner_client.clone(), bus.clone(), environments.collect()));
+    tokio::spawn(runner::keep(
+        folder.path.clone(),
+        runner_client.clone(),
+        bus.clone(),
+        environments.collect(),
+    ));
     let sweeper = (journal.clone(), clock.clone(), bus.clone(), policy.clone());
     tokio::spawn(async move {
         let (journal, clock, bus, policy) = sweeper;
@@ -273,7 +289,9 @@ async fn repositories(folder: &DataFolder, policy: &Policy) -> Result<GitCommand
     for repository in policy.repositories.iter().filter(|repository| repository.url.is_none()) {
         let script = format!(
             "#!/bin/sh\n# Written by longshore up; tells the host about pushes.\nexec {} hook post-receive --data {} --repository {}\n",
-            quoted(&program), quoted(&folder.path), repository.name
+            quoted(&program),
+            quoted(&folder.path),
+            repository.name
         );
         git.init_bare(&repository.name, &repository.branch, &script).await?;
     }
@@ -287,7 +305,10 @@ fn quoted(path: &Path) -> String {
 
 #[expect(clippy::disallowed_methods, reason = "an entry point")]
 fn build_environment() -> BTreeMap<String, String> {
-    BUILD_ENVIRONMENT.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect()
+    BUILD_ENVIRONMENT
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+        .collect()
 }
 
 fn secret_variables() -> Vec<(String, String)> {

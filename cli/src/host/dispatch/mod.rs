@@ -188,7 +188,10 @@ impl Runner {
     fn known(&self, function: &str) -> Option<Arc<dyn Runs>> {
         let known = self.functions.get(function).cloned();
         if known.is_none() {
-            tracing::warn!(function, "the journal owes something to a function that this build does not have");
+            tracing::warn!(
+                function,
+                "the journal owes something to a function that this build does not have"
+            );
         }
         known
     }
@@ -202,7 +205,8 @@ impl Runner {
             let invocation = format!("{}/{}", self.life, self.begun);
             let call = job.call.clone();
             let task = self.tasks.spawn(async move {
-                let late = |_| PortError::unavailable("run", format!("it took longer than {} s", LIFE.as_secs()));
+                let late =
+                    |_| PortError::unavailable("run", format!("it took longer than {} s", LIFE.as_secs()));
                 timeout(LIFE, function.run(&invocation, call)).await.map_err(late)?
             });
             self.jobs.insert(task.id(), job);
@@ -228,7 +232,10 @@ impl Runner {
     async fn end(&mut self) {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(GRACE, all).await.is_err() {
-            tracing::warn!(left = self.tasks.len(), "dropped what was running; the next host goes on with it");
+            tracing::warn!(
+                left = self.tasks.len(),
+                "dropped what was running; the next host goes on with it"
+            );
             self.tasks.shutdown().await;
         }
     }

@@ -1,0 +1,28 @@
+//! `longshore down`
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use super::Client;
+use super::print::{self, GOOD, line, paint};
+use crate::api::{Down, Status};
+use crate::args::{DownArgs, Output};
+
+/// Stops the host, and what runs unless told otherwise; returns when the host is gone.
+pub(super) async fn run(client: &Client, args: &DownArgs, output: Output) -> Result<()> {
+    let status: Status = client.get("/api/status", &[]).await?;
+    let (): () = client.post("/api/down", &Down { services: !args.keep_services }).await?;
+    let until = Instant::now() + Duration::from_secs(60);
+    while std::path::Path::new(&format!("/proc/{}", status.host.pid)).exists() {
+        if Instant::now() > until {
+            bail!("the host, process {}, has not ended within a minute", status.host.pid);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    match output {
+        Output::Json => print::json(&json!({ "ok": true, "services_stopped": !args.keep_services })),
+        Output::Table => line(format!("{} everything has ended", paint(GOOD, "ok"))),
+    }
+}

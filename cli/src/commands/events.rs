@@ -1,0 +1,97 @@
+//! `longshore events`
+
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Client;
+use super::client::encoded;
+use super::print::{self, FAINT, STRONG, line, paint};
+use crate::api::{EventEntry, Events, MAX_WAIT_MS};
+use crate::args::{EventsCommand, EventsFilter, Output};
+
+/// Does what `events` says.
+pub(super) async fn run(client: &Client, command: EventsCommand, output: Output) -> Result<()> {
+    match command {
+        EventsCommand::List(filter) => list(client, &filter, output).await,
+        EventsCommand::Tail(filter) => tail(client, &filter, output).await,
+        EventsCommand::Show { id } => {
+            let event: serde_json::Value = client.get(&format!("/api/events/{}", encoded(&id)), &[]).await?;
+            print::json(&event)
+        }
+        EventsCommand::Send { file } => {
+            let mut body = Vec::new();
+            if file.as_os_str() == "-" {
+                std::io::stdin().read_to_end(&mut body)?;
+            } else {
+                body = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            }
+            let answer = client.post_bytes("/events", "application/cloudevents+json", body).await?;
+            print::json(&answer)
+        }
+        EventsCommand::Schema { kind } => schema(kind.as_deref(), output),
+    }
+}
+
+fn query(filter: &EventsFilter) -> Vec<(&'static str, String)> {
+    let mut query = Vec::new();
+    query.extend(filter.kind.clone().map(|kind| ("kind", kind)));
+    query.extend(filter.subject.clone().map(|subject| ("subject", subject)));
+    query.extend(filter.after.map(|after| ("after", after.to_string())));
+    query.extend(filter.limit.map(|limit| ("limit", limit.to_string())));
+    query
+}
+
+async fn list(client: &Client, filter: &EventsFilter, output: Output) -> Result<()> {
+    let events: Events = client.get("/api/events", &query(filter)).await?;
+    if output == Output::Json {
+        return print::json(&events);
+    }
+    events.events.iter().try_for_each(|entry| one(entry, output))
+}
+
+/// Prints the last events, then each new one.
+async fn tail(client: &Client, filter: &EventsFilter, output: Output) -> Result<()> {
+    let mut filter = filter.clone();
+    filter.limit = filter.limit.or(Some(10));
+    loop {
+        let mut asked = query(&filter);
+        asked.push(("wait_ms", MAX_WAIT_MS.to_string()));
+        let events: Events = client.get("/api/events", &asked).await?;
+        events.events.iter().try_for_each(|entry| one(entry, output))?;
+        (filter.after, filter.limit) = (Some(events.next), Some(1_000));
+    }
+}
+
+fn one(entry: &EventEntry, output: Output) -> Result<()> {
+    if output == Output::Json {
+        return line(serde_json::to_string(entry)?);
+    }
+    let text = |name: &str| entry.event.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+    let kind = text("type").trim_start_matches("dev.longshore.");
+    let kind = kind.rsplit_once(".v").map_or(kind, |(kind, _)| kind);
+    let time = text("time").get(11..19).unwrap_or_default();
+    line(format!(
+        "{} {time} {}  {}",
+        paint(FAINT, format!("{:>6}", entry.seq)),
+        paint(STRONG, format!("{kind:<20}")),
+        entry.summary
+    ))
+}
+
+/// Lists the types, or prints the schema of one.
+pub(super) fn schema(kind: Option<&str>, output: Output) -> Result<()> {
+    let schemas = longshore_events::schemas();
+    let Some(kind) = kind else {
+        let kinds: Vec<&str> = schemas.iter().map(|(kind, _)| *kind).collect();
+        return match output {
+            Output::Json => print::json(&kinds),
+            Output::Table => kinds.iter().try_for_each(line),
+        };
+    };
+    let found = schemas.iter().find(|(known, _)| *known == kind || known.contains(&format!(".{kind}.v")));
+    match found {
+        Some((_, schema)) => print::json(schema),
+        None => bail!("there is no event type {kind:?}; `longshore events schema` lists them"),
+    }
+}
