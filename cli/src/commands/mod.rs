@@ -32,6 +32,8 @@ pub(crate) use timeline::tree;
 /// when the command line is wrong.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The one TLS library of the tree; a second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match run(cli.command, &cli.global) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
