@@ -135,13 +135,7 @@ pub fn run(run: &Run) -> Report {
         _ => None,
     };
     let spine = Spine {
-        frame: Frame {
-            journal: journal.clone(),
-            blobs: blobs.clone(),
-            clock: air.clone(),
-            claim_ms: CLAIM_MS,
-            mutant,
-        },
+        frame: Frame { mutant, ..Frame::new(journal.clone(), blobs.clone(), air.clone(), CLAIM_MS) },
         build: Arc::new(Build {
             policy: policy.clone(),
             builder: builder.clone(),

@@ -1,91 +1,188 @@
-//! The demo's client: asks the service all the time, without a retry, and writes down which commit answered.
+//! The demo's client: asks the service all the time, without a retry, and writes down which commit answered when.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Write as _;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use tokio::task::JoinHandle;
+/// Between two requests: 100 a second.
+const EVERY: Duration = Duration::from_millis(10);
+/// So many may wait for their answers at once before the next request is late.
+const WORKERS: usize = 8;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two requests: 66 a second.
-const EVERY: Duration = Duration::from_millis(15);
+/// One request, with the times since the client began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    /// When it was sent.
+    pub(super) sent: Duration,
+    /// When it was answered, or failed.
+    pub(super) ended: Duration,
+    /// The commit that answered, or what went wrong.
+    pub(super) answer: Result<String, String>,
+}
 
-/// What the client saw.
+/// What the client wrote down.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    /// Requests sent.
-    pub(super) sent: usize,
-    /// Those that failed: when, and how.
-    pub(super) failed: Vec<String>,
-    /// The commits that answered, in order, without repeats in a row.
-    pub(super) answered: Vec<(String, Timestamp)>,
-}
+pub(super) struct Log(Vec<Request>);
 
-/// A client at work.
-pub(super) struct Traffic {
-    seen: Arc<Mutex<Seen>>,
-    task: JoinHandle<()>,
-    begun: Instant,
-}
-
-impl Traffic {
-    /// Starts asking `url`, as the host `name`.
-    pub(super) fn start(url: String, name: String) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let shared = Arc::clone(&seen);
-        let task = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(EVERY);
-            loop {
-                ticks.tick().await;
-                // Each in its own task: a slow answer must not slow the next request.
-                let (request, shared) = (http.get(&url).header("host", &name), Arc::clone(&shared));
-                tokio::spawn(async move {
-                    lock(&shared).sent += 1;
-                    let answer = match request.send().await {
-                        Ok(answer) if answer.status().is_success() => {
-                            answer.text().await.map_err(|error| error.to_string())
-                        }
-                        Ok(answer) => Err(format!("status {}", answer.status())),
-                        Err(error) => Err(format!("{error:?}")),
-                    };
-                    note(&mut lock(&shared), answer);
-                });
-            }
-        });
-        Ok(Self { seen, task, begun: Instant::now() })
+impl Log {
+    /// The requests, from the first one that was answered: before it nothing ran that could have answered.
+    pub(super) fn requests(&self) -> &[Request] {
+        &self.0
     }
 
-    /// What was seen so far.
-    pub(super) fn seen(&self) -> Seen {
-        lock(&self.seen).clone()
+    /// Those that failed.
+    pub(super) fn failed(&self) -> impl Iterator<Item = &Request> {
+        self.0.iter().filter(|request| request.answer.is_err())
+    }
+
+    /// The commit that the last request was answered by, by the time it was sent.
+    pub(super) fn last(&self) -> Option<&str> {
+        self.0.iter().max_by_key(|request| request.sent)?.answer.as_deref().ok()
+    }
+
+    /// When `commit` answered for the first time.
+    pub(super) fn first_answer(&self, commit: &str) -> Option<Duration> {
+        let its = |request: &&Request| request.answer.as_deref() == Ok(commit);
+        self.0.iter().filter(its).map(|request| request.ended).min()
     }
 
     /// Requests a second.
     pub(super) fn rate(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-        let sent = lock(&self.seen).sent as f64;
-        sent / self.begun.elapsed().as_secs_f64()
+        let sent = || self.0.iter().map(|request| request.sent);
+        let (Some(first), Some(last)) = (sent().min(), sent().max()) else { return 0.0 };
+        f64::from(u32::try_from(self.0.len()).unwrap_or(u32::MAX)) / (last - first).as_secs_f64().max(0.001)
+    }
+
+    /// How many were sent between two times, and how many of them failed.
+    pub(super) fn between(&self, from: Duration, to: Duration) -> (usize, usize) {
+        let within = || self.0.iter().filter(|request| (from..to).contains(&request.sent));
+        (within().count(), within().filter(|request| request.answer.is_err()).count())
+    }
+
+    /// Writes one line for each request.
+    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
+        let mut text = String::new();
+        for request in &self.0 {
+            let said = request.answer.as_ref().unwrap_or_else(|error| error);
+            let _ = writeln!(text, "{} {} {said}", request.sent.as_millis(), request.ended.as_millis());
+        }
+        std::fs::write(path, text)
+    }
+
+    fn note(&mut self, request: Request) {
+        if request.answer.is_ok() || !self.0.is_empty() {
+            self.0.push(request);
+        }
+    }
+}
+
+/// A client at work; it ends when this is dropped.
+pub(super) struct Traffic {
+    log: Arc<Mutex<Log>>,
+    ended: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<()>>,
+    /// When it began.
+    pub(super) begun: Instant,
+}
+
+impl Traffic {
+    /// Starts to ask `proxy` for `host`.
+    pub(super) fn start(proxy: SocketAddr, host: &'static str) -> Self {
+        let (log, ended, next) = <(Arc<Mutex<Log>>, Arc<AtomicBool>, Arc<AtomicU32>)>::default();
+        let begun = Instant::now();
+        let work = || {
+            let (log, ended, next) = (log.clone(), ended.clone(), next.clone());
+            thread::spawn(move || {
+                while !ended.load(Ordering::Relaxed) {
+                    let due = begun + EVERY * next.fetch_add(1, Ordering::Relaxed);
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let sent = begun.elapsed();
+                    let answer = ask(proxy, host);
+                    lock(&log).note(Request { sent, ended: begun.elapsed(), answer });
+                }
+            })
+        };
+        let workers = (0..WORKERS).map(|_| work()).collect();
+        Self { log, ended, workers, begun }
+    }
+
+    /// What was written down so far.
+    pub(super) fn log(&self) -> Log {
+        lock(&self.log).clone()
+    }
+
+    /// How many requests were sent, and how many failed, so far.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let log = lock(&self.log);
+        (log.0.len(), log.failed().count())
     }
 }
 
 impl Drop for Traffic {
     fn drop(&mut self) {
-        self.task.abort();
+        self.ended.store(true, Ordering::Relaxed);
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn note(seen: &mut Seen, answer: Result<String, String>) {
-    let now = longshore_ports::Clock::now(&crate::host::MachineClock);
-    match answer {
-        Ok(commit) => {
-            if seen.answered.last().is_none_or(|(last, _)| *last != commit) {
-                seen.answered.push((commit, now));
-            }
-        }
-        Err(error) => seen.failed.push(format!("{}: {error}", now.strftime("%H:%M:%S%.3f"))),
+/// One request on a connection of its own.
+fn ask(proxy: SocketAddr, host: &str) -> Result<String, String> {
+    let answer = exchange(proxy, host).map_err(|error| error.to_string())?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer was cut off")?;
+    let status = head.split(' ').nth(1).unwrap_or("no status");
+    if status == "200" { Ok(body.trim().to_owned()) } else { Err(format!("status {status}: {}", body.trim())) }
+}
+
+fn exchange(proxy: SocketAddr, host: &str) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&proxy, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(sent: u64, ended: u64, answer: Result<&str, &str>) -> Request {
+        let answer = answer.map(Into::into).map_err(Into::into);
+        Request { sent: Duration::from_millis(sent), ended: Duration::from_millis(ended), answer }
+    }
+
+    #[test]
+    fn failures_count_from_the_first_answer_on() {
+        let mut log = Log::default();
+        log.note(request(0, 1, Err("nothing runs")));
+        assert_eq!(log.requests().len(), 0);
+        log.note(request(10, 11, Ok("a")));
+        log.note(request(20, 21, Err("refused")));
+        assert_eq!((log.requests().len(), log.failed().count()), (2, 1));
+    }
+
+    #[test]
+    fn the_last_answer_is_that_of_the_request_sent_last() {
+        let mut log = Log::default();
+        log.note(request(0, 1, Ok("a")));
+        log.note(request(20, 21, Ok("b")));
+        log.note(request(10, 90, Ok("a")));
+        assert_eq!(log.last(), Some("b"));
+        assert_eq!(log.first_answer("b"), Some(Duration::from_millis(21)));
+        assert_eq!(log.between(Duration::from_millis(5), Duration::from_millis(20)), (1, 0));
     }
 }

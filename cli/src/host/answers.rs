@@ -10,7 +10,7 @@ use longshore_events::{
 };
 use longshore_local::journal::Recorded;
 use longshore_policy::{Environment, Provider, Service};
-use longshore_ports::{Clock as _, Facts as _, PortError};
+use longshore_ports::{Facts as _, PortError};
 use longshore_runner::Listed;
 
 use super::options::UpOptions;

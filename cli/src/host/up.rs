@@ -136,8 +136,7 @@ async fn run(folder: DataFolder, policy: Policy, options: &UpOptions) -> Result<
         hints: Arc::new(bus.clone()),
         environment: build_environment(),
     })?;
-    let frame =
-        Frame { journal: journal.clone(), blobs: blobs.clone(), clock: clock.clone(), claim_ms: CLAIM_MS };
+    let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let functions = vec![
         hosted(
             Build {

@@ -29,10 +29,9 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
     let newer = newer.filter(|newer| newer.image != rollout.to.image && !context.at.stopped);
     match &rollout.stage {
         Stage::Withdraw if reached => withdrawn(context, decided, &rollout),
-        Stage::Withdraw => wish(context, decided, rollout),
         Stage::Back(_) if reached => went_back(context, decided, &rollout),
         Stage::Finish if reached => arrived(context, decided, &rollout),
-        Stage::Back(_) | Stage::Finish => wish(context, decided, rollout),
+        Stage::Back(_) | Stage::Withdraw | Stage::Finish => wish(context, decided, rollout),
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
         // A first release that is ready keeps the traffic until the newer one is.
         Stage::Start if newer.is_some() && (rollout.from.is_some() || !is_ready) => {

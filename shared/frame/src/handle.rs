@@ -35,6 +35,25 @@ pub struct Frame {
     pub mutant: Option<crate::Mutant>,
 }
 
+impl Frame {
+    /// A frame over these ports; see the fields.
+    pub fn new(
+        journal: Arc<dyn Journal>,
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+        claim_ms: u64,
+    ) -> Self {
+        Self {
+            journal,
+            blobs,
+            clock,
+            claim_ms,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+}
+
 /// What an invocation is asked to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Call {
@@ -242,8 +261,6 @@ impl<F: Function> Run<'_, F> {
             _ if ask.lease.is_none() => Lease::None,
             None => Lease::Free(row.generation + 1),
             Some(other) if other == holder::<F>(unit) => Lease::Mine(row.generation),
-            #[cfg(feature = "mutants")]
-            Some(_) if self.frame.mutant == Some(crate::Mutant::NoLease) => Lease::Free(row.generation + 1),
             Some(_) => Lease::Theirs,
         };
         At { now: self.now(), lease, stopped: !opened.stopped.is_empty() }

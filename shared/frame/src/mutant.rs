@@ -7,10 +7,6 @@ pub enum Mutant {
     TwoWrites,
     /// Every attempt performs under a key of its own.
     KeysPerAttempt,
-    /// Leases are taken without looking who holds them.
-    NoLease,
-    /// Effects are performed before they are committed.
-    ActBeforeCommit,
     /// The receipt is not written, so that an event is told again.
     NoReceipt,
 }

@@ -184,8 +184,8 @@ fn service_name(folder: &str, file: &str, repository: &str) -> String {
     let of_file = file.strip_prefix("Dockerfile.").or_else(|| file.strip_suffix(".Dockerfile"));
     let of_folder = folder.rsplit('/').next().filter(|folder| !folder.is_empty());
     let of_repository = repository.rsplit('/').next();
-    let candidates = [of_file, of_folder, of_repository].into_iter().flatten();
-    candidates.filter_map(suggest::label).next().unwrap_or_else(|| "app".to_owned())
+    let mut candidates = [of_file, of_folder, of_repository].into_iter().flatten();
+    candidates.find_map(suggest::label).unwrap_or_else(|| "app".to_owned())
 }
 
 fn unique(name: &str, taken: &mut BTreeSet<String>) -> String {

@@ -55,7 +55,7 @@ fn many(from: u64, seeds: u64) -> ExitCode {
         if !report.wrong.is_empty() {
             bad.push((seed, report.wrong));
         }
-        if live && (seed - from) % 64 == 0 {
+        if live && (seed - from).is_multiple_of(64) {
             eprint!("\r{} of {seeds} seeds, {} bad ", seed - from, bad.len());
             let _ = std::io::stderr().flush();
         }

@@ -16,7 +16,7 @@ use longshore_ports::{ErrorKind, PortError, Secret, Secrets};
 use crate::write::{remove_asides, write_whole};
 
 /// What the environment variable of a secret begins with.
-pub const VARIABLE_PREFIX: &str = "LONGSHORE_SECRET_";
+pub(crate) const VARIABLE_PREFIX: &str = "LONGSHORE_SECRET_";
 
 /// Secrets in a folder, with those of the environment before them.
 pub struct FileSecrets {

@@ -90,7 +90,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_ends_the_wait() {
         let changes = Changes::new(0);
-        let (changed, ()) = tokio::join!(changes.since(0, Duration::from_secs(60)), async {
+        let (changed, ()) = tokio::join!(changes.since(0, Duration::from_mins(1)), async {
             changes.say(&workload());
         });
         assert_eq!(changed.workloads, Some(vec![workload()]));

@@ -19,7 +19,7 @@ use crate::wire::{Changed, Info, Listed, Refusal};
 /// How long an answer may take, unless it is one that waits.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long one may that waits: for changes, or for everything to end.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// The runner behind a socket.
 #[derive(Debug, Clone)]

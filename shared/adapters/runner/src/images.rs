@@ -18,7 +18,7 @@ use crate::state::children;
 
 /// Where images come from.
 #[async_trait]
-pub trait Images: Send + Sync {
+pub(crate) trait Images: Send + Sync {
     /// Unpacks the image into the folder `rootfs`, which does not exist yet, and returns its configuration.
     ///
     /// # Errors

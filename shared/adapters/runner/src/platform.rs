@@ -183,6 +183,7 @@ mod tests {
         Unpacked { rootfs, config: ImageConfig { os, architecture, config, ..ImageConfig::default() } }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the fields that it fills are optional")]
     fn words(words: &[&str]) -> Option<Vec<String>> {
         Some(words.iter().map(ToString::to_string).collect())
     }

@@ -1,6 +1,6 @@
 //! What every store of secrets must do.
 
-use crate::{ErrorKind, Secrets};
+use crate::{ErrorKind, Secret, Secrets};
 
 /// Runs every test of the suite. `make` gives a store that holds these names, each with its valid values, the newest
 /// first, and nothing else.
@@ -9,12 +9,14 @@ pub async fn run<S: Secrets>(make: impl AsyncFn(&[(&str, &[&str])]) -> S) {
     a_name_that_is_not_there_is_not_found(&make).await;
 }
 
-async fn a_secret_has_its_valid_values_newest_first<S: Secrets>(make: &impl AsyncFn(&[(&str, &[&str])]) -> S) {
+async fn a_secret_has_its_valid_values_newest_first<S: Secrets>(
+    make: &impl AsyncFn(&[(&str, &[&str])]) -> S,
+) {
     let secrets = make(&[("one", &["value-1"]), ("rotated", &["newer-2", "older-2"])]).await;
     let one = secrets.get("one").await.expect("it is there");
-    assert_eq!(one.iter().map(|secret| secret.expose()).collect::<Vec<_>>(), [b"value-1"]);
+    assert_eq!(one.iter().map(Secret::expose).collect::<Vec<_>>(), [b"value-1"]);
     let rotated = secrets.get("rotated").await.expect("it is there");
-    assert_eq!(rotated.iter().map(|secret| secret.expose()).collect::<Vec<_>>(), [b"newer-2", b"older-2"]);
+    assert_eq!(rotated.iter().map(Secret::expose).collect::<Vec<_>>(), [b"newer-2", b"older-2"]);
     assert!(!format!("{one:?}{rotated:?}").contains("-2"), "a value can be printed");
 }
 

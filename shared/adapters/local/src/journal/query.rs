@@ -131,7 +131,7 @@ impl SqliteJournal {
         limit: usize,
     ) -> Result<Vec<DecisionRow>, PortError> {
         let (function, unit) = (function.to_owned(), unit.to_owned());
-        self.readers.run("journal decisions", move |conn| decisions(conn, function, unit, limit)).await
+        self.readers.run("journal decisions", move |conn| decisions(conn, &function, &unit, limit)).await
     }
 }
 
@@ -233,8 +233,8 @@ fn owed_count(conn: &Connection) -> Result<OwedCount, Failure> {
 
 fn decisions(
     conn: &Connection,
-    function: String,
-    unit: String,
+    function: &str,
+    unit: &str,
     limit: usize,
 ) -> Result<Vec<DecisionRow>, Failure> {
     let mut found = list(
@@ -244,8 +244,8 @@ fn decisions(
         params![function, unit, int(limit as u64)],
         |row| {
             Ok(DecisionRow {
-                function: function.clone(),
-                unit: unit.clone(),
+                function: function.to_owned(),
+                unit: unit.to_owned(),
                 version: uint(row.get(0)?),
                 at: rows::time(row.get(1)?),
                 cause: row.get(2)?,

@@ -110,7 +110,7 @@ fn deliveries(
             Ok(event) => deliveries.push((function, event)),
             // It must not hold up what this build can read; it stays owed until a build comes that reads it.
             Err(failure) => {
-                tracing::warn!(function, error = %failure, "an owed event is left for a newer build")
+                tracing::warn!(function, error = %failure, "an owed event is left for a newer build");
             }
         }
     }

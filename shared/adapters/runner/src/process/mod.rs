@@ -125,6 +125,7 @@ impl Process {
     }
 }
 
+#[expect(deprecated, reason = "the replacement is unsafe; an owned descriptor keeps what it asks for")]
 fn pidfd(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, tokio::io::Interest::READABLE)

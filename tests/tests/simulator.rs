@@ -1,0 +1,97 @@
+//! The spine in the simulator: storms, every single crash point, and mutants that must be found.
+
+#![expect(clippy::print_stdout, reason = "figures that a reader of the test's output wants")]
+
+use std::sync::Arc;
+
+use longshore_frame::Mutant;
+use longshore_sim::{Air, Faults, MemoryJournal, world::Hole};
+use longshore_tests::{Mutation, Run, enumerate_crashes, run};
+
+/// Seeds in the test command; `cargo xtask sim --seeds 200000` runs more.
+const SEEDS: u64 = 2_000;
+/// Seeds on which a mutant must be found.
+const MUTANT_SEEDS: u64 = 400;
+
+fn bad(mutation: Option<Mutation>, seeds: u64) -> Vec<(u64, Vec<String>)> {
+    let one = |seed| (seed, run(&Run { mutation, ..Run::storm(seed) }).wrong);
+    (0..seeds).map(one).filter(|(_, wrong)| !wrong.is_empty()).collect()
+}
+
+#[test]
+fn nothing_is_lost_or_done_twice_in_the_storm() {
+    let (mut calls, mut crashes) = (0, 0);
+    for seed in 0..SEEDS {
+        let report = run(&Run::storm(seed));
+        calls += report.outcome.calls;
+        crashes += report.outcome.crashes;
+        let wrong = report.wrong.join("; ");
+        assert!(wrong.is_empty(), "seed {seed}: {wrong}\nreplay: cargo xtask sim --seed {seed}");
+    }
+    println!("{SEEDS} seeds, {} port calls and {} crashes a seed", calls / SEEDS, crashes / SEEDS);
+    assert!(calls / SEEDS >= 400, "a seed must be long enough to matter: {}", calls / SEEDS);
+    assert!(crashes / SEEDS >= 15, "a seed must crash often enough to matter: {}", crashes / SEEDS);
+}
+
+#[test]
+fn a_crash_at_every_single_point_of_the_spine_is_survived() {
+    for seed in [1, 2, 3] {
+        let (points, wrong) = enumerate_crashes(seed);
+        println!("seed {seed}: a crash at each of {points} points");
+        assert!(points > 500, "the script does too little: {points} points");
+        assert_eq!(wrong, [], "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    let once = run(&Run { record: true, ..Run::storm(7) });
+    let again = run(&Run { record: true, ..Run::storm(7) });
+    assert_eq!(once.history, again.history);
+}
+
+/// The unmutated code passes these seeds (the first test runs them), so what is found is the mutant.
+fn is_found(mutation: Mutation) {
+    let found = bad(Some(mutation), MUTANT_SEEDS);
+    println!("{mutation:?}: {} of {MUTANT_SEEDS} seeds are bad", found.len());
+    assert!(!found.is_empty(), "{mutation:?} was not found");
+}
+
+#[test]
+fn state_and_facts_in_two_writes_are_found() {
+    is_found(Mutation::Frame(Mutant::TwoWrites));
+}
+
+#[test]
+fn a_wrong_key_alone_is_found_since_the_same_meaning_happens_twice() {
+    is_found(Mutation::Frame(Mutant::KeysPerAttempt));
+}
+
+#[test]
+fn a_missing_receipt_is_found() {
+    is_found(Mutation::Frame(Mutant::NoReceipt));
+}
+
+#[test]
+fn a_missing_sweep_is_found() {
+    is_found(Mutation::NoSweep);
+}
+
+#[test]
+fn an_outside_that_looks_and_then_acts_is_found() {
+    is_found(Mutation::World(Hole::NoNames));
+}
+
+#[test]
+fn an_outside_without_a_fence_is_found() {
+    is_found(Mutation::World(Hole::NoFence));
+}
+
+#[test]
+fn the_journal_in_memory_keeps_the_journals_contract() {
+    let air = || Arc::new(Air::new(1, Faults::default()));
+    let suite = longshore_ports::suite::journal::run(async |routes| MemoryJournal::new(air(), routes));
+    let mut suite = Box::pin(suite);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    while std::future::Future::poll(suite.as_mut(), &mut context).is_pending() {}
+}
