@@ -1,11 +1,15 @@
 //! Git by the git command: what a repository knows, clean checkouts, and pushes over smart HTTP.
 //!
-//! A repository is kept in a folder of its own, bare: one that the host keeps is pushed to; one with a URL is a mirror
-//! that is fetched before it is asked. Nothing that a pushed tree says is ever run: hooks are off, the user's and the
-//! machine's configuration is not read.
+//! A repository lies in a bare folder of its own. One that the host keeps is pushed to; one with a URL is asked over
+//! the network, and its commits are fetched into a mirror when they are needed. Nothing that a pushed tree says is
+//! ever run: hooks are off but for the host's own, filters do not exist, and neither the user's nor the machine's
+//! configuration is read.
 
 mod backend;
+mod checkout;
 mod command;
+mod group;
+mod hosted;
 mod repository;
 
 pub use backend::{CgiAnswer, CgiRequest, http_backend};

@@ -1,18 +1,22 @@
-//! Repositories in folders: refs, tips, comparisons, checkouts.
+//! What repositories know: refs, tips, comparisons.
 
 use std::collections::HashMap;
-use std::io;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use longshore_events::{CommitId, RefName, RepositoryName};
 use longshore_ports::{Changes, ErrorKind, Git, PortError, Relation};
+use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use crate::command::{self, GitError, git};
+use crate::command::{GitError, LOCAL, NETWORK, Surroundings, run};
 
 /// More paths than these are not listed.
 const MAX_PATHS: usize = 5_000;
+
+/// Mirrors lie in this folder. No repository's name begins with a dot, so none is reached by HTTP.
+const MIRRORS: &str = ".mirrors";
 
 /// Where a repository comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +30,12 @@ pub enum Source {
 /// Git by the git command.
 pub struct GitCommand {
     folder: PathBuf,
-    repositories: HashMap<RepositoryName, Source>,
+    repositories: HashMap<RepositoryName, Known>,
+    surroundings: Surroundings,
+}
+
+struct Known {
+    source: Source,
     /// One fetch of a mirror at a time.
     fetching: Mutex<()>,
 }
@@ -34,104 +43,163 @@ pub struct GitCommand {
 impl GitCommand {
     /// The repositories, in folders below `folder`.
     pub fn new(folder: PathBuf, repositories: impl IntoIterator<Item = (RepositoryName, Source)>) -> Self {
-        Self { folder, repositories: repositories.into_iter().collect(), fetching: Mutex::new(()) }
+        let known = |(name, source)| (name, Known { source, fetching: Mutex::new(()) });
+        Self {
+            folder: std::path::absolute(&folder).unwrap_or(folder),
+            repositories: repositories.into_iter().map(known).collect(),
+            surroundings: Surroundings::default(),
+        }
+    }
+
+    /// Lets git, and ssh under it, see what it may of these variables: the search path, the home, the agent's socket,
+    /// proxies.
+    #[must_use]
+    pub fn with_environment(self, vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        Self { surroundings: Surroundings::of(vars), ..self }
     }
 
     /// The folder of a repository.
     pub fn path(&self, repo: &RepositoryName) -> PathBuf {
-        self.folder.join(format!("{repo}.git"))
+        let folder = match self.repositories.get(repo).map(|known| &known.source) {
+            Some(Source::Mirror(_)) => self.folder.join(MIRRORS),
+            Some(Source::Hosted) | None => self.folder.clone(),
+        };
+        folder.join(format!("{repo}.git"))
     }
 
-    /// Makes a bare repository, if it is not there, and writes its `post-receive` hook anew. Pushes to it may force
-    /// any branch; what is broken is refused.
-    ///
-    /// # Errors
-    /// When git or the disk says no.
-    pub async fn init_bare(
+    pub(crate) fn git(
+        &self,
+        repository: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        self.surroundings.git(repository, args)
+    }
+
+    fn known(&self, repo: &RepositoryName) -> Result<&Known, PortError> {
+        self.repositories.get(repo).ok_or_else(|| {
+            let operation = format!("look into the repository {repo}");
+            PortError::new(ErrorKind::NotFound, operation, "the configuration names no such repository")
+        })
+    }
+
+    /// The folder of a repository that has these commits, fetched first where they are missing.
+    pub(crate) async fn with_commits(
         &self,
         repo: &RepositoryName,
-        branch: &RefName,
-        hook: &str,
-    ) -> Result<(), GitError> {
-        let path = self.path(repo);
-        tokio::fs::create_dir_all(&path).await.map_err(GitError::Start)?;
-        let branch = format!("--initial-branch={}", branch.short());
-        command::run(git(&path, ["init", "--quiet", "--bare", &branch]), "init").await?;
-        for (key, value) in [
-            ("receive.fsckObjects", "true"),
-            ("receive.denyDeleteCurrent", "ignore"),
-            ("receive.denyNonFastForwards", "false"),
-            ("http.receivepack", "true"),
-            ("uploadpack.allowAnySHA1InWant", "true"),
-        ] {
-            command::run(git(&path, ["config", key, value]), "config").await?;
-        }
-        write_hook(&path, hook).await.map_err(GitError::Start)
-    }
-
-    /// Fetches a mirror; does nothing for a repository that is kept here.
-    async fn refresh(&self, repo: &RepositoryName) -> Result<PathBuf, PortError> {
-        let path = self.path(repo);
-        match self.repositories.get(repo) {
-            None => Err(PortError::new(
-                ErrorKind::NotFound,
-                format!("look into the repository {repo}"),
-                "the configuration names no such repository",
-            )),
-            Some(Source::Hosted) => Ok(path),
-            Some(Source::Mirror(url)) => {
-                let _one = self.fetching.lock().await;
-                self.fetch(&path, url).await.map_err(|error| error.port(&format!("fetch {repo}")))?;
-                Ok(path)
+        commits: &[&CommitId],
+    ) -> Result<PathBuf, PortError> {
+        let (known, path) = (self.known(repo)?, self.path(repo));
+        if let Source::Mirror(url) = &known.source
+            && !self.has(&path, commits).await
+        {
+            let _one = known.fetching.lock().await;
+            if !self.has(&path, commits).await {
+                let fetched = self.fetch(&path, url, commits).await;
+                fetched.map_err(|error| error.port(&format!("fetch {repo}")))?;
             }
         }
+        Ok(path)
     }
 
-    async fn fetch(&self, path: &Path, url: &str) -> Result<(), GitError> {
-        if !path.join("HEAD").exists() {
-            tokio::fs::create_dir_all(path).await.map_err(GitError::Start)?;
-            command::run(git(path, ["init", "--quiet", "--bare"]), "init").await?;
+    async fn has(&self, path: &Path, commits: &[&CommitId]) -> bool {
+        for commit in commits {
+            let ask = self.git(path, ["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+            if run(ask, "cat-file", LOCAL).await.is_err() {
+                return false;
+            }
+        }
+        path.exists()
+    }
+
+    /// Fetches all refs, and by name those commits that no ref leads to any more. A mirror with the lock of a killed
+    /// fetch in it is made anew: it has nothing of its own.
+    async fn fetch(&self, path: &Path, url: &str, commits: &[&CommitId]) -> Result<(), GitError> {
+        if let Err(error) = self.fetch_refs(path, url).await {
+            if !error.is_locked() {
+                return Err(error);
+            }
+            tracing::warn!(mirror = %path.display(), %error, "making the mirror anew");
+            tokio::fs::remove_dir_all(path).await.map_err(GitError::Start)?;
+            self.fetch_refs(path, url).await?;
+        }
+        for commit in commits {
+            if !self.has(path, &[commit]).await {
+                let by_name = ["fetch", "--quiet", "--no-tags", "--end-of-options", url, commit.as_str()];
+                // A server may refuse to; then the commit is not known.
+                let _ = run(self.git(path, by_name), "fetch", NETWORK).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch_refs(&self, path: &Path, url: &str) -> Result<(), GitError> {
+        if !path.exists() {
+            let branch =
+                RefName::branch("main").map_err(|error| GitError::Start(std::io::Error::other(error)))?;
+            self.init(path, &branch).await?;
         }
         let specs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-        let fetch = ["fetch", "--quiet", "--prune", "--end-of-options", url].into_iter().chain(specs);
-        command::run(git(path, fetch), "fetch").await.map(|_| ())
+        let fetch =
+            ["fetch", "--quiet", "--prune", "--no-tags", "--end-of-options", url].into_iter().chain(specs);
+        run(self.git(path, fetch), "fetch", NETWORK).await.map(drop)
     }
 
-    /// Makes `folder` a clean checkout of a commit; what was in it is gone. Answers the commit's time, in seconds since
-    /// the epoch.
-    ///
-    /// # Errors
-    /// When the commit is not known, or the disk says no.
-    pub async fn checkout(
+    /// The commits that refs lead to, sorted by name: all branches and tags, or `only` one.
+    async fn list(
         &self,
         repo: &RepositoryName,
-        commit: &CommitId,
-        folder: &Path,
-    ) -> Result<u64, PortError> {
-        let operation = format!("check out {} of {repo}", commit.short());
-        let path = match self.repositories.get(repo) {
-            Some(Source::Hosted) => self.path(repo),
-            _ => self.refresh(repo).await?,
+        only: Option<&RefName>,
+    ) -> Result<Vec<(RefName, CommitId)>, PortError> {
+        let operation = format!("list the refs of {repo}");
+        let path = self.path(repo);
+        let found = match &self.known(repo)?.source {
+            Source::Hosted => self.list_here(&path, only).await,
+            Source::Mirror(url) => self.list_there(&self.folder, url, only).await,
         };
-        let lost = |error: io::Error| PortError::unavailable(operation.clone(), error);
-        match tokio::fs::remove_dir_all(folder).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(lost(error)),
-            _ => {}
+        found.map_err(|error| error.port(&operation))
+    }
+
+    async fn list_here(
+        &self,
+        path: &Path,
+        only: Option<&RefName>,
+    ) -> Result<Vec<(RefName, CommitId)>, GitError> {
+        // An annotated tag points to a tag object; what counts is the commit behind it.
+        let format = "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
+        let patterns = only.map_or(vec!["refs/heads", "refs/tags"], |only| vec![only.as_str()]);
+        let list = ["for-each-ref", format].into_iter().chain(patterns);
+        let out = run(self.git(path, list), "for-each-ref", LOCAL).await?;
+        let parse = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let &[name, kind, object, peeled_kind, peeled] = words.as_slice() else { return None };
+            let commit =
+                [(kind, object), (peeled_kind, peeled)].into_iter().find(|(kind, _)| *kind == "commit")?.1;
+            Some((RefName::new(name).ok()?, CommitId::new(commit).ok()?))
+        };
+        Ok(sorted(String::from_utf8_lossy(&out).lines().filter_map(parse), only))
+    }
+
+    async fn list_there(
+        &self,
+        folder: &Path,
+        url: &str,
+        only: Option<&RefName>,
+    ) -> Result<Vec<(RefName, CommitId)>, GitError> {
+        let peeled = only.map(|only| format!("{only}^{{}}"));
+        let patterns = only.map(RefName::as_str).into_iter().chain(peeled.as_deref());
+        let ask = ["ls-remote", "--heads", "--tags", "--end-of-options", url].into_iter().chain(patterns);
+        let out = run(self.git(folder, ask), "ls-remote", NETWORK).await?;
+        let mut commits = HashMap::new();
+        for line in String::from_utf8_lossy(&out).lines() {
+            let Some((object, name)) = line.split_once('\t') else { continue };
+            let bare = name.strip_suffix("^{}");
+            let (Ok(name), Ok(commit)) = (RefName::new(bare.unwrap_or(name)), CommitId::new(object)) else {
+                continue;
+            };
+            // The commit behind an annotated tag comes after the tag object.
+            commits.insert(name, commit);
         }
-        tokio::fs::create_dir_all(folder).await.map_err(lost)?;
-        let port = |error: GitError| error.port(&operation);
-        let index = folder.with_extension("index");
-        let _ = tokio::fs::remove_file(&index).await;
-        let mut read = git(&path, ["read-tree", "--end-of-options", commit.as_str()]);
-        read.env("GIT_INDEX_FILE", &index);
-        command::run(read, "read-tree").await.map_err(port)?;
-        let mut write = git(&path, ["--work-tree", "."]);
-        write.current_dir(folder).env("GIT_INDEX_FILE", &index).args(["checkout-index", "--all", "--force"]);
-        command::run(write, "checkout-index").await.map_err(port)?;
-        let _ = tokio::fs::remove_file(&index).await;
-        let show = git(&path, ["show", "--no-patch", "--format=%ct", "--end-of-options", commit.as_str()]);
-        let time = command::line(show, "show").await.map_err(port)?;
-        Ok(time.parse().unwrap_or(0))
+        Ok(sorted(commits.into_iter(), only))
     }
 
     /// The files that differ between two commits' trees; `None` when they are too many.
@@ -141,9 +209,12 @@ impl GitCommand {
         base: &CommitId,
         head: &CommitId,
     ) -> Result<Option<Vec<String>>, GitError> {
-        let diff =
-            ["diff", "--name-only", "-z", "--no-renames", "--end-of-options", base.as_str(), head.as_str()];
-        let out = command::run(git(path, diff), "diff").await?;
+        let diff = ["diff-tree", "-r", "--name-only", "-z", "--no-renames", "--end-of-options"];
+        let diff = diff.into_iter().chain([base.as_str(), head.as_str()]);
+        let out = match run(self.git(path, diff), "diff-tree", LOCAL).await {
+            Err(GitError::TooMuch(_)) => return Ok(None),
+            other => other?,
+        };
         let names = out.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let names: Vec<String> =
             names.take(MAX_PATHS + 1).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -152,53 +223,43 @@ impl GitCommand {
 
     async fn descends(&self, path: &Path, commit: &CommitId, ancestor: &CommitId) -> Result<bool, GitError> {
         let ask = ["merge-base", "--is-ancestor", "--end-of-options", ancestor.as_str(), commit.as_str()];
-        match command::run(git(path, ask), "merge-base").await {
+        match run(self.git(path, ask), "merge-base", LOCAL).await {
             Ok(_) => Ok(true),
             Err(GitError::Said { status: Some(1), .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
+
+    async fn changes(&self, path: &Path, base: &CommitId, head: &CommitId) -> Result<Changes, GitError> {
+        let relation = match (self.descends(path, head, base).await?, self.descends(path, base, head).await?)
+        {
+            (true, true) => Relation::Same,
+            (true, false) => Relation::Ahead,
+            (false, true) => Relation::Behind,
+            (false, false) => Relation::Diverged,
+        };
+        Ok(Changes { relation, paths: self.paths(path, base, head).await? })
+    }
 }
 
-async fn write_hook(repository: &Path, script: &str) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = repository.join("hooks");
-    tokio::fs::create_dir_all(&folder).await?;
-    let (hook, new) = (folder.join("post-receive"), folder.join("post-receive.new"));
-    tokio::fs::write(&new, script).await?;
-    tokio::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).await?;
-    tokio::fs::rename(&new, &hook).await
+/// A pattern of git's also finds what lies below a name, or ends with it.
+fn sorted(
+    refs: impl Iterator<Item = (RefName, CommitId)>,
+    only: Option<&RefName>,
+) -> Vec<(RefName, CommitId)> {
+    let mut refs: Vec<_> = refs.filter(|(name, _)| only.is_none_or(|only| only == name)).collect();
+    refs.sort();
+    refs
 }
 
 #[async_trait]
 impl Git for GitCommand {
     async fn refs(&self, repo: &RepositoryName) -> Result<Vec<(RefName, CommitId)>, PortError> {
-        let path = self.refresh(repo).await?;
-        let list =
-            ["for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", "refs/heads", "refs/tags"];
-        let out = command::run(git(&path, list), "for-each-ref").await;
-        let out = out.map_err(|error| error.port(&format!("list the refs of {repo}")))?;
-        let parse = |line: &str| {
-            let mut words = line.split(' ');
-            let name = RefName::new(words.next()?).ok()?;
-            // An annotated tag points to a tag object; what counts is the commit behind it.
-            let commit = words.rfind(|word| !word.is_empty())?;
-            Some((name, CommitId::new(commit).ok()?))
-        };
-        let mut refs: Vec<_> = String::from_utf8_lossy(&out).lines().filter_map(parse).collect();
-        refs.sort();
-        Ok(refs)
+        self.list(repo, None).await
     }
 
     async fn tip(&self, repo: &RepositoryName, git_ref: &RefName) -> Result<Option<CommitId>, PortError> {
-        let path = self.refresh(repo).await?;
-        let name = format!("{git_ref}^{{commit}}");
-        let ask = git(&path, ["rev-parse", "--quiet", "--verify", "--end-of-options", &name]);
-        match command::line(ask, "rev-parse").await {
-            Ok(commit) => Ok(CommitId::new(commit).ok()),
-            Err(GitError::Said { status: Some(1), .. }) => Ok(None),
-            Err(error) => Err(error.port(&format!("ask for the tip of {git_ref} in {repo}"))),
-        }
+        Ok(self.list(repo, Some(git_ref)).await?.pop().map(|(_, commit)| commit))
     }
 
     async fn compare(
@@ -207,22 +268,8 @@ impl Git for GitCommand {
         base: &CommitId,
         head: &CommitId,
     ) -> Result<Changes, PortError> {
-        if base == head {
-            return Ok(Changes { relation: Relation::Same, paths: Some(Vec::new()) });
-        }
-        let path = match self.repositories.get(repo) {
-            Some(Source::Hosted) => self.path(repo),
-            _ => self.refresh(repo).await?,
-        };
-        let port =
-            |error: GitError| error.port(&format!("compare {} and {} of {repo}", base.short(), head.short()));
-        let relation = if self.descends(&path, head, base).await.map_err(port)? {
-            Relation::Ahead
-        } else if self.descends(&path, base, head).await.map_err(port)? {
-            Relation::Behind
-        } else {
-            Relation::Diverged
-        };
-        Ok(Changes { relation, paths: self.paths(&path, base, head).await.map_err(port)? })
+        let operation = || format!("compare {} and {} of {repo}", base.short(), head.short());
+        let path = self.with_commits(repo, &[base, head]).await?;
+        self.changes(&path, base, head).await.map_err(|error| error.port(&operation()))
     }
 }

@@ -4,5 +4,6 @@
 
 pub mod blobs;
 pub mod builder;
+pub mod git;
 pub mod journal;
 pub mod secrets;
