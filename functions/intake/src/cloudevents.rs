@@ -66,9 +66,8 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
 
 /// Binary mode: the attributes are headers, percent-encoded, and the body is the data.
 fn binary(hearing: &Hearing<'_>, text: &str) -> Result<Raw, Refusal> {
-    let time = attribute(hearing, "ce-time")?.map(|time| {
-        time.parse().map_err(|_| Refusal::header("ce-time", "not a time as RFC 3339 writes it"))
-    });
+    let time = attribute(hearing, "ce-time")?
+        .map(|time| time.parse().map_err(|_| Refusal::header("ce-time", "not a time as RFC 3339 writes it")));
     let dryrun = match attribute(hearing, "ce-dryrun")?.as_deref() {
         None | Some("false") => false,
         Some("true") => true,

@@ -83,9 +83,10 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
         "push" => push(hearing, &serde_json::from_str(text)?),
         "create" | "delete" => change(hearing, event == "delete", &serde_json::from_str(text)?),
         "ping" => Ok(Heard::ignored("pong")),
-        other => {
-            Ok(Heard::ignored(format!("ignored: Longshore makes nothing of GitHub's {:?} events", brief(other))))
-        }
+        other => Ok(Heard::ignored(format!(
+            "ignored: Longshore makes nothing of GitHub's {:?} events",
+            brief(other)
+        ))),
     }
 }
 
@@ -122,7 +123,6 @@ fn push(hearing: &Hearing<'_>, push: &Push) -> Result<Heard, Refusal> {
     let draft = Draft {
         provider: "github",
         delivery: delivery.clone(),
-        repo: &push.repository.full_name,
         clone_url: push.repository.clone_url.as_deref(),
         git_ref: &push.git_ref,
         before,
@@ -162,7 +162,6 @@ fn change(hearing: &Hearing<'_>, deleted: bool, change: &Change) -> Result<Heard
     let draft = Draft {
         provider: "github",
         delivery: delivery.clone(),
-        repo: &change.repository.full_name,
         clone_url: change.repository.clone_url.as_deref(),
         git_ref: &git_ref,
         created: !deleted,
@@ -191,7 +190,11 @@ fn delivery(hearing: &Hearing<'_>) -> Result<Option<String>, Refusal> {
 /// A provider's id, fit to be part of an event's id.
 pub(crate) fn checked(name: &'static str, id: &str) -> Result<String, Refusal> {
     let fits = (1..=200).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(id.to_owned()) } else { Err(Refusal::header(name, "not 1 to 200 printable ASCII characters")) }
+    if fits {
+        Ok(id.to_owned())
+    } else {
+        Err(Refusal::header(name, "not 1 to 200 printable ASCII characters"))
+    }
 }
 
 fn actor(sender: Option<&Sender>, pusher: Option<&Pusher>) -> Option<String> {

@@ -50,9 +50,10 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
     let text = std::str::from_utf8(body).map_err(|_| Refusal::NotUtf8)?;
     match event {
         "Push Hook" | "Tag Push Hook" => push(hearing, &serde_json::from_str(text)?),
-        other => {
-            Ok(Heard::ignored(format!("ignored: Longshore makes nothing of GitLab's {:?} events", brief(other))))
-        }
+        other => Ok(Heard::ignored(format!(
+            "ignored: Longshore makes nothing of GitLab's {:?} events",
+            brief(other)
+        ))),
     }
 }
 
@@ -74,7 +75,6 @@ fn push(hearing: &Hearing<'_>, push: &Push) -> Result<Heard, Refusal> {
     let draft = Draft {
         provider: "gitlab",
         delivery,
-        repo: &push.project.path_with_namespace,
         clone_url: push.project.git_http_url.as_deref(),
         git_ref: &push.git_ref,
         created,

@@ -40,7 +40,6 @@ impl Heard {
 pub(crate) struct Draft<'a> {
     pub(crate) provider: &'static str,
     pub(crate) delivery: Option<String>,
-    pub(crate) repo: &'a str,
     pub(crate) clone_url: Option<&'a str>,
     pub(crate) git_ref: &'a str,
     pub(crate) before: Option<CommitId>,

@@ -56,6 +56,8 @@ pub enum Seen {
     NotAsked,
     /// The configuration does not know the repository any more.
     Unknown,
+    /// The repository is not there: the host has not made it yet.
+    Missing,
     /// The refs that are not as they were last said.
     Refs(Vec<Moved>),
 }
@@ -100,8 +102,7 @@ impl Function for RefCheck {
         let Some(repository) = self.repository(unit) else { return Ok(Seen::Unknown) };
         let refs = match self.git.refs(&repository.name).await {
             Ok(refs) => refs,
-            // The host has not made it yet, or it was never pushed to.
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Seen::Refs(Vec::new())),
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Seen::Missing),
             Err(error) => return Err(error),
         };
         let mut moved = moved(state, &repository.branch, refs);
@@ -129,6 +130,10 @@ impl Function for RefCheck {
                 Some(repository) => self.look(repository, at, state, moved),
                 None => Decision::rest(state),
             },
+            (_, Seen::Missing) => {
+                let next = self.next(at);
+                Decision::rest(State { next: Some(next), ..state }).wake(next)
+            }
             (_, Seen::NotAsked | Seen::Unknown) => Decision::rest(state),
         }
     }

@@ -23,12 +23,7 @@ impl Git for Refs {
     async fn tip(&self, _: &RepositoryName, _: &RefName) -> Result<Option<CommitId>, PortError> {
         Ok(None)
     }
-    async fn compare(
-        &self,
-        _: &RepositoryName,
-        _: &CommitId,
-        head: &CommitId,
-    ) -> Result<Changes, PortError> {
+    async fn compare(&self, _: &RepositoryName, _: &CommitId, head: &CommitId) -> Result<Changes, PortError> {
         if head.as_str().starts_with('f') {
             return Err(PortError::new(ErrorKind::NotFound, "compare", "forgotten"));
         }
@@ -80,11 +75,8 @@ impl World {
         let mut said = Vec::new();
         loop {
             let seen = self.check.observe("shop", &self.state, &cause).await.unwrap();
-            let at = At {
-                now: Timestamp::from_second(self.now).unwrap(),
-                lease: Lease::None,
-                stopped: false,
-            };
+            let at =
+                At { now: Timestamp::from_second(self.now).unwrap(), lease: Lease::None, stopped: false };
             let decision = self.check.decide("shop", &at, self.state.clone(), cause.clone(), &seen);
             assert!(decision.facts.len() <= MAX_FACTS);
             assert!(decision.wake.is_some(), "there is always a next look");
@@ -104,8 +96,7 @@ impl World {
     }
 
     async fn told(&mut self, git_ref: &str, after: Option<char>) -> Vec<PushReceived> {
-        let moved =
-            Moved { git_ref: name(git_ref), before: None, after: after.map(commit), forced: false };
+        let moved = Moved { git_ref: name(git_ref), before: None, after: after.map(commit), forced: false };
         let push = PushReceived { created: false, ..push(&RepositoryName::new("shop").unwrap(), &moved) };
         let chain = ChainId::new("github/1").unwrap();
         self.run(Cause::Told(Told {

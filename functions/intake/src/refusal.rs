@@ -25,7 +25,9 @@ pub enum Refusal {
     #[error("{0}")]
     Signature(&'static str),
     /// A signature that was right, too long ago or too far ahead.
-    #[error("webhook-timestamp {0} is more than 5 minutes from this machine's time; sign anew, and check both clocks")]
+    #[error(
+        "webhook-timestamp {0} is more than 5 minutes from this machine's time; sign anew, and check both clocks"
+    )]
     Stale(String),
     /// The body is no text.
     #[error("the body is not UTF-8; send JSON")]

@@ -86,7 +86,10 @@ fn cloudevents(secrets: &[Secret], headers: &Headers, body: &[u8], now: Timestam
     for secret in secrets {
         any |= signed.matches(&sign::standard_key(secret).ok_or(NOT_BASE64)?, body);
     }
-    check(any, "webhook-signature is not what any valid secret of this source makes of id, timestamp and body")?;
+    check(
+        any,
+        "webhook-signature is not what any valid secret of this source makes of id, timestamp and body",
+    )?;
     signed.fresh(now)
 }
 

@@ -1,0 +1,211 @@
+//! An intake with a journal in memory, a clock that stands still, and the samples' secrets.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use longshore_events::{Event, EventId, RefName, RepositoryName};
+use longshore_intake::{Answer, Headers, Intake, Request, sign};
+use longshore_policy::{Environment, Host, Policy, Provider, Repository, Source, Strategy};
+use longshore_ports::journal::{Commit, CommitError, Committed, Open, Opened, Owed};
+use longshore_ports::{Clock, ErrorKind, Facts, Journal, PortError, Secret, Secrets};
+
+pub(crate) const GITHUB: &str = "It's a Secret to Everybody";
+pub(crate) const GITLAB: &str = "sample-gitlab-token";
+pub(crate) const SIGNING: &str = "whsec_bG9uZ3Nob3JlIHNhbXBsZSBzaWduaW5nIGtleSAzMmI=";
+/// When the signed sample was sent, in seconds since 1970.
+pub(crate) const NOW: i64 = 1_795_514_400;
+pub(crate) const MAX_BODY: usize = 500_000;
+
+/// A journal of events and switches alone.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) switches: Mutex<BTreeMap<String, bool>>,
+    /// How many events each commit was given.
+    pub(crate) commits: Mutex<Vec<usize>>,
+    /// The commit that fails, counted from 0.
+    pub(crate) fails: Mutex<Option<usize>>,
+}
+
+#[async_trait]
+impl Facts for Memory {
+    async fn latest(&self, _: &str, _: &str) -> Result<Option<Event>, PortError> {
+        Err(down())
+    }
+}
+
+#[async_trait]
+impl Journal for Memory {
+    async fn open(&self, _: &Open) -> Result<Opened, PortError> {
+        Err(down())
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Committed, CommitError> {
+        let mut commits = self.commits.lock().unwrap();
+        if *self.fails.lock().unwrap() == Some(commits.len()) {
+            return Err(down().into());
+        }
+        commits.push(commit.events.len());
+        let mut events = self.events.lock().unwrap();
+        for event in &commit.events {
+            if events.iter().all(|kept| kept.id != event.id) {
+                events.push(event.clone());
+            }
+        }
+        if let Some(switch) = &commit.switch {
+            self.switches.lock().unwrap().insert(switch.name.clone(), switch.stop);
+        }
+        Ok(Committed::default())
+    }
+
+    async fn publish(&self, _: &Committed) -> Result<(), PortError> {
+        // The bus is always down here: it is a hint, and the answer does not depend on it.
+        Err(down())
+    }
+
+    async fn event(&self, id: &EventId) -> Result<Option<Event>, PortError> {
+        Ok(self.events.lock().unwrap().iter().find(|event| event.id == *id).cloned())
+    }
+
+    async fn owed(&self, _: Timestamp, _: u64, _: usize) -> Result<Owed, PortError> {
+        Err(down())
+    }
+}
+
+fn down() -> PortError {
+    PortError::unavailable("test", "down")
+}
+
+struct Known(BTreeMap<&'static str, Vec<&'static str>>);
+
+#[async_trait]
+impl Secrets for Known {
+    async fn get(&self, name: &str) -> Result<Vec<Secret>, PortError> {
+        let values = self.0.get(name).ok_or_else(|| PortError::new(ErrorKind::NotFound, "read", "none"))?;
+        Ok(values.iter().map(|value| Secret::new(*value)).collect())
+    }
+}
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(NOW).unwrap()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) journal: Arc<Memory>,
+    intake: Intake,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let secrets = Known(BTreeMap::from([
+            ("github", vec!["a newer secret", GITHUB]),
+            ("gitlab", vec![SIGNING, GITLAB]),
+            ("events", vec![SIGNING]),
+            ("empty", vec![GITHUB, ""]),
+            ("damaged", vec!["whsec_no base64"]),
+        ]));
+        let journal = Arc::new(Memory::default());
+        let intake = Intake {
+            journal: journal.clone(),
+            secrets: Arc::new(secrets),
+            clock: Arc::new(Still),
+            policy: Arc::new(policy()),
+        };
+        Self { journal, intake }
+    }
+
+    pub(crate) async fn send(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let headers: Headers = headers.iter().copied().collect();
+        self.intake.receive(&Request { source, headers, body }).await
+    }
+
+    /// As GitHub, signed with the right secret.
+    pub(crate) async fn github(&self, event: &str, body: &[u8]) -> Answer {
+        let signature = sign::github(&Secret::new(GITHUB), body);
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-github-event", event),
+            ("x-github-delivery", "d-1"),
+            ("x-hub-signature-256", &signature),
+        ];
+        self.send("github", &headers, body).await
+    }
+
+    /// As CloudEvents, signed with the right secret.
+    pub(crate) async fn events(&self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let signed = sign::standard(&Secret::new(SIGNING), "msg-1", NOW, body).unwrap();
+        let mut all: Vec<(&str, &str)> = signed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.extend(headers);
+        self.send("events", &all, body).await
+    }
+
+    pub(crate) async fn structured(&self, body: &str) -> Answer {
+        self.events(&[("content-type", "application/cloudevents+json; charset=utf-8")], body.as_bytes()).await
+    }
+
+    pub(crate) fn kept(&self) -> Vec<Event> {
+        self.journal.events.lock().unwrap().clone()
+    }
+
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.journal.commits.lock().unwrap().is_empty() && self.journal.switches.lock().unwrap().is_empty()
+    }
+}
+
+fn policy() -> Policy {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let source = |name: &str, provider, secret: &str| Source {
+        name: name.to_owned(),
+        provider,
+        secret: secret.to_owned(),
+    };
+    Policy {
+        host: Host { listen: any, proxy: any, data: ".".into(), max_body: MAX_BODY, ref_check_ms: 60_000 },
+        sources: vec![
+            source("github", Provider::Github, "github"),
+            source("gitlab", Provider::Gitlab, "gitlab"),
+            source("events", Provider::CloudEvents, "events"),
+            source("no-secret", Provider::Github, "missing"),
+            source("empty-secret", Provider::Github, "empty"),
+            source("damaged-secret", Provider::CloudEvents, "damaged"),
+        ],
+        repositories: vec![Repository {
+            name: RepositoryName::new("acme/shop").unwrap(),
+            url: None,
+            branch: RefName::branch("main").unwrap(),
+        }],
+        services: Vec::new(),
+        environments: vec![Environment {
+            name: "staging".parse().unwrap(),
+            services: vec!["api".parse().unwrap()],
+            strategy: Strategy::Rolling,
+            deadline_ms: 1,
+            settle_ms: 1,
+        }],
+    }
+}
+
+/// A sample's headers and body, as the provider sends them.
+pub(crate) fn sample(name: &str) -> (Vec<(String, String)>, Vec<u8>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/providers").join(name);
+    let headers = std::fs::read_to_string(path.with_extension("headers")).unwrap();
+    let field = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+    (
+        headers.lines().map(|line| field(line).unwrap()).collect(),
+        std::fs::read(path.with_extension("body")).unwrap(),
+    )
+}
+
+pub(crate) fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
