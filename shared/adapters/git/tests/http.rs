@@ -125,7 +125,7 @@ async fn a_large_push_streams_and_a_forced_one_is_taken() {
     let world = World::new().await;
     // What does not compress, larger than git's 1 MiB post buffer: sent in chunks.
     let noise: Vec<u8> =
-        (0..3_000_000_u32).map(|n| n.wrapping_mul(n ^ 2_654_435_761).to_be_bytes()[0]).collect();
+        (0..3_000_000_u32).map(|n| n.wrapping_mul(n ^ 0x9e37_79b1).to_be_bytes()[0]).collect();
     std::fs::write(world.work.0.join("noise"), noise).unwrap();
     world.work.git(&["add", "-A"]);
     world.work.git(&["commit", "-q", "-m", "large"]);
