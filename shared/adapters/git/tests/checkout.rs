@@ -1,5 +1,7 @@
 //! Clean checkouts, also of trees that are meant to do harm.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt as _;

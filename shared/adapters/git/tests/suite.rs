@@ -1,5 +1,7 @@
 //! The port's contract suite, on a hosted repository and on a mirror.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
+
 mod support;
 
 use longshore_ports::{ErrorKind, Git as _, suite};
