@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use longshore_policy::Fault;
 use serde_json::json;
 
-use super::print;
+use super::{print, style};
 use crate::args::{CheckArgs, Output};
 
 /// Prints every fault of a configuration, each with its place; the exit status is 1 when there are any.
@@ -33,7 +33,7 @@ pub(super) fn run(args: &CheckArgs, output: Output) -> Result<ExitCode> {
         let (services, repositories) = (policy.services.len(), policy.repositories.len());
         print::line(format!(
             "{} {name}: {}, {}, {}",
-            print::paint(print::GOOD, "ok"),
+            style::paint(style::GOOD, "ok"),
             count(repositories, "repository").replace("repositorys", "repositories"),
             count(services, "service"),
             count(policy.environments.len(), "environment")

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::api::ApiError;
 
 /// How long an answer may take: more than the longest wait for events.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A client of one host.
 pub(crate) struct Client {

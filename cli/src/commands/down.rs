@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use serde_json::json;
 
 use super::Client;
-use super::print::{self, GOOD, line, paint};
+use super::print::{self, line};
+use super::style::{GOOD, paint};
 use crate::api::{Down, Status};
 use crate::args::{DownArgs, Output};
 
@@ -14,7 +15,7 @@ use crate::args::{DownArgs, Output};
 pub(super) async fn run(client: &Client, args: &DownArgs, output: Output) -> Result<()> {
     let status: Status = client.get("/api/status", &[]).await?;
     let (): () = client.post("/api/down", &Down { services: !args.keep_services }).await?;
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while std::path::Path::new(&format!("/proc/{}", status.host.pid)).exists() {
         if Instant::now() > until {
             bail!("the host, process {}, has not ended within a minute", status.host.pid);

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Client;
 use super::client::encoded;
-use super::print::{self, FAINT, STRONG, line, paint};
+use super::print::{self, line};
+use super::style::{FAINT, STRONG, paint};
+use super::timeline::short_kind;
 use crate::api::{EventEntry, Events, MAX_WAIT_MS};
 use crate::args::{EventsCommand, EventsFilter, Output};
 
@@ -68,8 +70,7 @@ fn one(entry: &EventEntry, output: Output) -> Result<()> {
         return line(serde_json::to_string(entry)?);
     }
     let text = |name: &str| entry.event.get(name).and_then(|value| value.as_str()).unwrap_or_default();
-    let kind = text("type").trim_start_matches("dev.longshore.");
-    let kind = kind.rsplit_once(".v").map_or(kind, |(kind, _)| kind);
+    let kind = short_kind(text("type"));
     let time = text("time").get(11..19).unwrap_or_default();
     line(format!(
         "{} {time} {}  {}",

@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use longshore_policy::{Found, FoundDockerfile, FoundLanguage, Language};
 
-use super::print::{GOOD, NAME, line, note, paint, raw};
+use super::print::{line, note, raw};
+use super::style::{GOOD, NAME, paint};
 use crate::args::InitArgs;
 
 /// How deep folders are looked into.

@@ -11,6 +11,7 @@ mod logs;
 mod print;
 mod requests;
 mod status;
+pub(crate) mod style;
 mod timeline;
 mod up;
 
@@ -25,7 +26,8 @@ use crate::args::{Cli, Command, EventsCommand, Global};
 use crate::demo;
 pub(crate) use client::Client;
 pub(crate) use find::{ready, token};
-pub(crate) use print::{line, note};
+pub(crate) use print::{line, note, short, span};
+pub(crate) use style::paint;
 pub(crate) use timeline::tree;
 
 /// Reads the command line, does what it says, and answers the exit status: 0 when all is well, 1 when it is not, 2

@@ -3,31 +3,11 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write as _};
 
-pub(crate) use anstyle::Style;
-use anstyle::{AnsiColor, Effects};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// What went well.
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What went wrong.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-/// What is under way.
-pub(crate) const BUSY: Style = AnsiColor::Yellow.on_default();
-/// What can be typed or opened.
-pub(crate) const NAME: Style = AnsiColor::Cyan.on_default();
-/// What matters less.
-pub(crate) const FAINT: Style = Style::new().effects(Effects::DIMMED);
-/// What matters more.
-pub(crate) const STRONG: Style = Style::new().effects(Effects::BOLD);
-/// Plain text.
-pub(crate) const PLAIN: Style = Style::new();
-
-/// `text` in `style`; the codes are left out where the output does not want them.
-pub(crate) fn paint(style: Style, text: impl Display) -> String {
-    format!("{style}{text}{style:#}")
-}
+use super::style::{BAD, FAINT, Style, paint};
 
 /// Prints one line to stdout.
 pub(crate) fn line(text: impl Display) -> Result<()> {
@@ -56,7 +36,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<()> {
 
 /// Prints an error and what led to it.
 pub(crate) fn error(error: &anyhow::Error) {
-    let bad = BAD.effects(Effects::BOLD);
+    let bad = BAD.effects(anstyle::Effects::BOLD);
     note(format!("{} {error:#}", paint(bad, "error:")));
 }
 
@@ -131,6 +111,7 @@ impl Display for Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::style::PLAIN;
     use super::*;
 
     #[test]

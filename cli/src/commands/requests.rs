@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, bail};
 use longshore_events::types::RequestKind;
 
 use super::Client;
-use super::print::{self, GOOD, line, paint};
+use super::print::{self, line};
+use super::style::{GOOD, paint};
 use crate::api::{NewRequest, RequestTaken, Status};
 use crate::args::{Output, RollbackArgs, SwitchArgs};
 

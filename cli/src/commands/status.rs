@@ -4,9 +4,8 @@ use anyhow::Result;
 use longshore_ports::Phase;
 
 use super::Client;
-use super::print::{
-    self, BAD, BUSY, FAINT, GOOD, NAME, PLAIN, STRONG, Style, Table, ago, line, paint, short, short_digest,
-};
+use super::print::{self, Table, ago, line, short, short_digest};
+use super::style::{BAD, BUSY, FAINT, GOOD, NAME, PLAIN, STRONG, Style, paint};
 use crate::api::{ServiceStatus, Status};
 use crate::args::Output;
 

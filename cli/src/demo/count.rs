@@ -1,31 +1,60 @@
 //! Lost and twice, counted from what witnesses outside the host wrote down.
+//!
+//! - *lost*: tips of the branch that neither ran nor were refused with a reason.
+//! - *twice*: more than one first start of one release (a restart after an exit does not count), more than one image
+//!   for one commit, or traffic that returned to a commit although nothing was rolled back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What a witness wrote: one line for each run of `prepare` and each start of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Witness {
     /// `prepare` ran for a commit.
     Prepare { commit: String },
-    /// The service started: for a release, for the first time or again.
-    Start { commit: String, release: u64, restart: u64 },
+    /// The service started: for a release, for the first time or again, from a program of this checksum.
+    Start { commit: String, release: u64, restart: u64, program: String },
+}
+
+impl Witness {
+    fn prepared(&self) -> Option<&String> {
+        match self {
+            Self::Prepare { commit } => Some(commit),
+            Self::Start { .. } => None,
+        }
+    }
 }
 
 /// Reads the witnesses' file; lines that are none of theirs do not count.
 pub(super) fn witnesses(text: &str) -> Vec<Witness> {
-    let parse = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (who, commit) = (words.next()?, words.next()?.to_owned());
-        let mut number = |name: &str| words.find_map(|word| word.strip_prefix(name)?.parse::<u64>().ok());
-        Some(match who {
-            "prepare" => Witness::Prepare { commit },
-            "service" => {
-                Witness::Start { commit, release: number("release=")?, restart: number("restart=")? }
-            }
-            _ => return None,
-        })
-    };
-    text.lines().filter_map(parse).collect()
+    text.lines().filter_map(witness).collect()
+}
+
+fn witness(line: &str) -> Option<Witness> {
+    let mut words = line.split(' ');
+    let (who, commit, _pid) = (words.next()?, words.next()?.to_owned(), words.next()?);
+    let mut named = |name: &str| words.next()?.strip_prefix(name);
+    match who {
+        "prepare" => Some(Witness::Prepare { commit }),
+        "service" => Some(Witness::Start {
+            commit,
+            release: named("release=")?.parse().ok()?,
+            restart: named("restart=")?.parse().ok()?,
+            program: named("program=")?.to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+/// An answer of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The commit that answered.
+    pub(super) commit: String,
+    /// When the request was sent.
+    pub(super) sent: Duration,
+    /// When the answer was there.
+    pub(super) answered: Duration,
 }
 
 /// All that is counted from.
@@ -33,124 +62,186 @@ pub(super) fn witnesses(text: &str) -> Vec<Witness> {
 pub(super) struct History {
     /// What the witnesses wrote.
     pub(super) witnesses: Vec<Witness>,
-    /// The commits that answered, in order, each as long as it lasted.
-    pub(super) answered: Vec<String>,
-    /// Digests accepted for the service, by commit.
+    /// What the client wrote.
+    pub(super) answers: Vec<Answer>,
+    /// The digests that were accepted for a commit.
     pub(super) digests: BTreeMap<String, BTreeSet<String>>,
-    /// Commits that were tips when a scene was over, each with whether it ran or was refused with a reason.
+    /// Commits that the branch pointed to when a scene was over, and whether each ran or was refused with a reason.
     pub(super) tips: Vec<(String, bool)>,
-    /// How often the traffic went back because a release was rolled back.
-    pub(super) roll_backs: usize,
+    /// Commits whose release was rolled back: from these the traffic may return.
+    pub(super) rolled_back: BTreeSet<String>,
 }
 
 /// What was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Count {
-    /// Tips that neither ran nor were refused with a reason.
+    /// Each thing that was lost, in one line.
     pub(super) lost: Vec<String>,
-    /// Things that happened twice.
+    /// Each thing that happened twice, in one line.
     pub(super) twice: Vec<String>,
-    /// Runs of `prepare` beyond the first of a commit: allowed when the host was killed.
+    /// Runs of `prepare` beyond the first of a commit: allowed, as the host was killed.
     pub(super) prepared_again: usize,
 }
 
 /// Counts.
 pub(super) fn count(history: &History) -> Count {
-    let mut count = Count::default();
-    count.lost.extend(history.tips.iter().filter(|(_, ended)| !ended).map(|(commit, _)| commit.clone()));
-    let mut firsts: BTreeMap<u64, usize> = BTreeMap::new();
-    let mut prepared: BTreeMap<&str, usize> = BTreeMap::new();
-    for witness in &history.witnesses {
-        match witness {
-            Witness::Start { release, restart: 0, .. } => *firsts.entry(*release).or_default() += 1,
-            Witness::Start { .. } => {}
-            Witness::Prepare { commit } => *prepared.entry(commit).or_default() += 1,
-        }
+    let lost = history.tips.iter().filter(|(_, settled)| !settled);
+    let mut twice = first_starts(&history.witnesses);
+    twice.extend(images(history));
+    twice.extend(returns(history));
+    Count {
+        lost: lost.map(|(tip, _)| format!("{tip} neither runs nor was refused with a reason")).collect(),
+        twice,
+        prepared_again: prepared_again(&history.witnesses),
     }
-    let doubled = firsts.iter().filter(|(_, starts)| **starts > 1);
-    count.twice.extend(
-        doubled.map(|(release, starts)| format!("release {release} was first started {starts} times")),
-    );
-    let doubled = history.digests.iter().filter(|(_, digests)| digests.len() > 1);
-    count.twice.extend(doubled.map(|(commit, digests)| format!("{commit} has {} digests", digests.len())));
-    let returns = returns(&history.answered);
-    if returns > history.roll_backs {
-        count
-            .twice
-            .push(format!("the traffic went back {returns} times, with {} roll-backs", history.roll_backs));
-    }
-    count.prepared_again = prepared.values().map(|runs| runs - 1).sum();
-    count
 }
 
-/// How often a commit answered again after another one had.
-fn returns(answered: &[String]) -> usize {
-    let mut seen = BTreeSet::new();
-    let mut before: Option<&String> = None;
-    let mut returns = 0;
-    for commit in answered {
-        if before != Some(commit) && !seen.insert(commit) {
-            returns += 1;
+fn first_starts(witnesses: &[Witness]) -> Vec<String> {
+    let mut starts: BTreeMap<u64, usize> = BTreeMap::new();
+    for witness in witnesses {
+        if let Witness::Start { release, restart: 0, .. } = witness {
+            *starts.entry(*release).or_default() += 1;
         }
-        before = Some(commit);
     }
-    returns
+    starts.retain(|_, starts| *starts > 1);
+    starts.iter().map(|(release, n)| format!("release {release} was first started {n} times")).collect()
+}
+
+/// Images as the registry named them, and as their programs testified: either alone would show a second one.
+fn images(history: &History) -> Vec<String> {
+    let mut programs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for witness in &history.witnesses {
+        if let Witness::Start { commit, program, .. } = witness {
+            programs.entry(commit.clone()).or_default().insert(program.clone());
+        }
+    }
+    let commits: BTreeSet<&String> = programs.keys().chain(history.digests.keys()).collect();
+    let of = |map: &BTreeMap<String, BTreeSet<String>>, commit| map.get(commit).map_or(0, BTreeSet::len);
+    let images = commits.into_iter().map(|c| (c, of(&programs, c).max(of(&history.digests, c))));
+    images.filter(|(_, n)| *n > 1).map(|(commit, n)| format!("{commit} has {n} images")).collect()
+}
+
+/// Commits that answered a request sent after a newer commit had answered one, unless that one was rolled back.
+fn returns(history: &History) -> Vec<String> {
+    let mut first: BTreeMap<&str, Duration> = BTreeMap::new();
+    for answer in &history.answers {
+        let at = first.entry(&answer.commit).or_insert(answer.answered);
+        *at = (*at).min(answer.answered);
+    }
+    let mut returned: BTreeMap<&str, usize> = BTreeMap::new();
+    for answer in &history.answers {
+        let began = first.get(answer.commit.as_str()).copied().unwrap_or_default();
+        let newer = |(commit, at): (&&str, &Duration)| {
+            *at > began && *at < answer.sent && !history.rolled_back.contains(*commit)
+        };
+        if first.iter().any(newer) {
+            *returned.entry(&answer.commit).or_default() += 1;
+        }
+    }
+    let line = |(commit, n)| format!("{commit} answered {n} requests after a newer commit had taken over");
+    returned.into_iter().map(line).collect()
+}
+
+fn prepared_again(witnesses: &[Witness]) -> usize {
+    let prepared: Vec<&String> = witnesses.iter().filter_map(Witness::prepared).collect();
+    prepared.len() - prepared.iter().collect::<BTreeSet<_>>().len()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn start(release: u64, restart: u64) -> Witness {
-        Witness::Start { commit: "c".into(), release, restart }
+    fn start(commit: &str, release: u64, restart: u64, program: &str) -> Witness {
+        Witness::Start { commit: commit.into(), release, restart, program: program.into() }
     }
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
+    fn witnessed(witnesses: &[Witness]) -> Count {
+        count(&History { witnesses: witnesses.to_vec(), ..History::default() })
     }
 
-    #[test]
-    fn the_witnesses_lines_are_read() {
-        let text =
-            "prepare abc 12\nservice abc 34 release=2 restart=0\nnoise\nservice abc 35 release=2 restart=1\n";
-        let read = witnesses(text);
-        assert_eq!(read.len(), 3);
-        assert_eq!(read[2], Witness::Start { commit: "abc".into(), release: 2, restart: 1 });
+    fn answer(commit: &str, sent: u64, answered: u64) -> Answer {
+        let (sent, answered) = (Duration::from_millis(sent), Duration::from_millis(answered));
+        Answer { commit: commit.into(), sent, answered }
     }
 
-    #[test]
-    fn two_first_starts_of_one_release_are_twice_and_a_restart_is_not() {
-        let history =
-            History { witnesses: vec![start(1, 0), start(2, 0), start(2, 1)], ..History::default() };
-        assert_eq!(count(&history).twice.len(), 0);
-        let history = History { witnesses: vec![start(1, 0), start(1, 0)], ..History::default() };
-        assert_eq!(count(&history).twice, ["release 1 was first started 2 times"]);
+    fn answered(answers: &[Answer], rolled_back: &[&str]) -> Count {
+        let rolled_back = rolled_back.iter().map(ToString::to_string).collect();
+        count(&History { answers: answers.to_vec(), rolled_back, ..History::default() })
     }
 
     #[test]
-    fn two_digests_for_one_commit_are_twice() {
-        let digests = BTreeMap::from([("abc".to_owned(), BTreeSet::from(["x".to_owned(), "y".to_owned()]))]);
-        assert_eq!(count(&History { digests, ..History::default() }).twice.len(), 1);
+    fn the_witnesses_lines_are_read_and_others_are_not() {
+        let text = "prepare abc 12\nservice abc 34 release=2 restart=0 program=ff\nnoise\nservice abc 35 release=x\n";
+        let expected = [Witness::Prepare { commit: "abc".into() }, start("abc", 2, 0, "ff")];
+        assert_eq!(witnesses(text), expected);
     }
 
     #[test]
-    fn traffic_that_returns_without_a_roll_back_is_twice() {
-        let answered = names(&["a", "a", "b", "b", "a"]);
-        let history = History { answered: answered.clone(), ..History::default() };
-        assert_eq!(count(&history).twice.len(), 1);
-        assert_eq!(count(&History { answered, roll_backs: 1, ..History::default() }).twice.len(), 0);
+    fn nothing_is_lost_or_twice_in_a_history_without_faults() {
+        let history = History {
+            witnesses: vec![start("a", 1, 0, "p"), start("b", 2, 0, "q")],
+            answers: vec![answer("a", 0, 1), answer("a", 10, 30), answer("b", 15, 20), answer("b", 40, 41)],
+            digests: BTreeMap::from([("a".into(), BTreeSet::from(["x".into()]))]),
+            tips: vec![("a".into(), true), ("b".into(), true)],
+            rolled_back: BTreeSet::new(),
+        };
+        assert_eq!(count(&history), Count::default());
     }
 
     #[test]
-    fn a_tip_that_neither_runs_nor_is_refused_is_lost() {
-        let history = History { tips: vec![("a".into(), true), ("b".into(), false)], ..History::default() };
-        assert_eq!(count(&history).lost, ["b"]);
+    fn two_first_starts_of_one_release_are_twice() {
+        let count = witnessed(&[start("a", 1, 0, "p"), start("a", 1, 0, "p"), start("b", 2, 0, "q")]);
+        assert_eq!(count.twice, ["release 1 was first started 2 times"]);
     }
 
     #[test]
-    fn a_prepare_run_again_is_printed_and_not_counted() {
-        let twice = vec![Witness::Prepare { commit: "a".into() }, Witness::Prepare { commit: "a".into() }];
-        let count = count(&History { witnesses: twice, ..History::default() });
-        assert_eq!((count.prepared_again, count.twice.len()), (1, 0));
+    fn a_restart_after_an_exit_is_not_twice() {
+        assert_eq!(witnessed(&[start("a", 1, 0, "p"), start("a", 1, 1, "p")]).twice.len(), 0);
+    }
+
+    #[test]
+    fn one_commit_in_two_releases_is_not_twice() {
+        assert_eq!(witnessed(&[start("a", 1, 0, "p"), start("a", 3, 0, "p")]).twice.len(), 0);
+    }
+
+    #[test]
+    fn two_programs_of_one_commit_are_twice() {
+        assert_eq!(witnessed(&[start("a", 1, 0, "p"), start("a", 2, 0, "q")]).twice, ["a has 2 images"]);
+    }
+
+    #[test]
+    fn two_digests_of_one_commit_are_twice() {
+        let digests = BTreeMap::from([("a".to_owned(), BTreeSet::from(["x".to_owned(), "y".to_owned()]))]);
+        let count = count(&History { digests, ..History::default() });
+        assert_eq!(count.twice, ["a has 2 images"]);
+    }
+
+    #[test]
+    fn traffic_that_returns_is_twice_unless_the_newer_commit_was_rolled_back() {
+        let there_and_back =
+            [answer("a", 0, 1), answer("b", 10, 11), answer("a", 20, 21), answer("a", 30, 31)];
+        let twice = ["a answered 2 requests after a newer commit had taken over"];
+        assert_eq!(answered(&there_and_back, &[]).twice, twice);
+        assert_eq!(answered(&there_and_back, &["b"]).twice.len(), 0);
+    }
+
+    #[test]
+    fn a_request_already_on_its_way_at_the_switch_may_be_answered_by_the_old_commit() {
+        let late = [answer("a", 0, 1), answer("a", 10, 50), answer("b", 12, 14)];
+        assert_eq!(answered(&late, &[]).twice.len(), 0);
+    }
+
+    #[test]
+    fn a_tip_that_neither_runs_nor_was_refused_is_lost() {
+        let tips = vec![("a".into(), true), ("b".into(), false)];
+        let count = count(&History { tips, ..History::default() });
+        assert_eq!(count.lost, ["b neither runs nor was refused with a reason"]);
+    }
+
+    #[test]
+    fn a_prepare_run_again_is_noted_and_not_counted() {
+        let again = Witness::Prepare { commit: "a".into() };
+        let count = witnessed(&[again.clone(), again.clone(), again]);
+        assert_eq!((count.prepared_again, count.twice.len()), (2, 0));
     }
 }

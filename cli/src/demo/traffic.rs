@@ -15,6 +15,8 @@ const EVERY: Duration = Duration::from_millis(10);
 const WORKERS: usize = 8;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The length of an answer: a commit.
+const COMMIT_DIGITS: usize = 40;
 
 /// One request, with the times since the client began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +59,8 @@ impl Log {
     pub(super) fn rate(&self) -> f64 {
         let sent = || self.0.iter().map(|request| request.sent);
         let (Some(first), Some(last)) = (sent().min(), sent().max()) else { return 0.0 };
-        f64::from(u32::try_from(self.0.len()).unwrap_or(u32::MAX)) / (last - first).as_secs_f64().max(0.001)
+        let seconds = last.saturating_sub(first).as_secs_f64().max(0.001);
+        f64::from(u32::try_from(self.0.len()).unwrap_or(u32::MAX)) / seconds
     }
 
     /// How many were sent between two times, and how many of them failed.
@@ -144,7 +147,11 @@ fn ask(proxy: SocketAddr, host: &str) -> Result<String, String> {
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer was cut off")?;
     let status = head.split(' ').nth(1).unwrap_or("no status");
-    if status == "200" { Ok(body.trim().to_owned()) } else { Err(format!("status {status}: {}", body.trim())) }
+    match (status, body.len()) {
+        ("200", COMMIT_DIGITS) => Ok(body.to_owned()),
+        ("200", _) => Err(format!("the answer was cut off: {body:?}")),
+        _ => Err(format!("status {status}: {}", body.trim())),
+    }
 }
 
 fn exchange(proxy: SocketAddr, host: &str) -> io::Result<Vec<u8>> {
