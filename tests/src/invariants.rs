@@ -43,7 +43,7 @@ pub(crate) fn faults(
                 digest.hex()
             ));
         }
-        if tip_runs && refused {
+        if tip_runs && refused && !could_not_go_back(&events, &workload) {
             wrong.push(format!("{} of {service} runs although it is quarantined", digest.hex()));
         }
         if runs.len() > 1 || runs.iter().any(|(_, weight)| *weight != 100) {
@@ -71,6 +71,18 @@ fn refused(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
         _ => false,
     });
     quarantined && ended
+}
+
+/// Somebody asked to go back, and the older release did not become ready: what runs goes on, and that is said.
+fn could_not_go_back(events: &[Event], workload: &Workload) -> bool {
+    events.iter().any(|event| match &event.data {
+        Data::DeploymentFinished(fact) => {
+            fact.service == workload.service
+                && fact.outcome == DeploymentOutcome::RolledBack
+                && fact.failure.is_some()
+        }
+        _ => false,
+    })
 }
 
 fn no_image(events: &[Event], service: &ServiceName, commit: &longshore_events::CommitId) -> bool {

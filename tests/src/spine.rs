@@ -169,7 +169,8 @@ pub fn run(run: &Run) -> Report {
         sweep_ms: (run.mutation != Some(Mutation::NoSweep)).then_some(10_000),
         claim_ms: i64::try_from(CLAIM_MS).unwrap_or(0),
         linger_ms: 90_000,
-        horizon_ms: 1_800_000,
+        // A mutant may never rest; what it does wrong shows early.
+        horizon_ms: if run.mutation.is_some() { 300_000 } else { 1_800_000 },
         periodic: PERIODIC,
     };
     let outcome = Scheduler::new(air.clone(), journal.clone(), &spine, settings).run();

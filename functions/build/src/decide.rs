@@ -14,6 +14,9 @@ use longshore_ports::{BuildFailure, BuildOrder, BuildStatus, Built, Relation};
 
 use crate::{Input, Push, Seen, Stage, State};
 
+/// A superseded commit is watched for so long after its push was heard of, in milliseconds: a branch that came back to
+/// it between two looks of the ref check, with its webhooks lost, is seen by nobody else.
+const WATCH_MS: i64 = 150_000;
 /// After so long without news an answer of the outside counts as true, in milliseconds.
 const SETTLE_MS: i64 = 3_000;
 
@@ -42,6 +45,7 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
     }
     match state.stage {
         Stage::Waiting => begin(context, state),
+        Stage::Superseded => watch(context, state),
         Stage::Building => follow(context, state),
         Stage::Ended => Decision::rest(state),
     }
@@ -52,7 +56,7 @@ fn hear(state: &mut State, told: Told<Input>, now: Timestamp) {
     let Input::PushReceived(push) = told.input;
     let was_forced = state.push.as_ref().is_some_and(|before| before.forced && state.stage != Stage::Ended);
     state.push = Some(Push { told_at: now, forced: push.forced || was_forced, link: told.link });
-    if state.stage == Stage::Ended {
+    if matches!(state.stage, Stage::Ended | Stage::Superseded) {
         state.stage = Stage::Waiting;
     }
 }
@@ -155,7 +159,30 @@ fn superseded(context: &Context<'_>, state: State) -> Decided {
         reason: Some("it is not the branch's tip any more".into()),
         ..finished(context, BuildOutcome::Superseded)
     };
-    ended_with(context, state, fact)
+    let mut decided = ended_with(context, state, fact);
+    decided.state.stage = Stage::Superseded;
+    watching(context, decided)
+}
+
+/// Builds a superseded commit after all when the branch came back to it.
+fn watch(context: &Context<'_>, state: State) -> Decided {
+    match state.push.clone() {
+        Some(push) if context.seen.tip == Some(Relation::Same) => build(context, state, &push),
+        _ => watching(context, Decision::rest(state)),
+    }
+}
+
+fn watching(context: &Context<'_>, mut decided: Decided) -> Decided {
+    let heard = decided.state.push.as_ref().map(|push| push.told_at);
+    match heard.map(|heard| heard + SignedDuration::from_millis(WATCH_MS)) {
+        Some(until) if context.at.now < until => {
+            decided.wake(until.min(context.at.now + SignedDuration::from_secs(30)))
+        }
+        _ => {
+            decided.state.stage = Stage::Ended;
+            decided
+        }
+    }
 }
 
 /// At its end without an image.

@@ -83,7 +83,8 @@ impl Function for Build {
             Some(tip) => Some(self.git.compare(repo, &target.commit, &tip).await?.relation),
             None => None,
         };
-        let begins = matches!(cause, Cause::Told(_)) || matches!(state.stage, Stage::Waiting);
+        let begins =
+            matches!(cause, Cause::Told(_)) || matches!(state.stage, Stage::Waiting | Stage::Superseded);
         let unchanged = if begins { self.unchanged(&target).await? } else { None };
         let status = self.builder.find(&start_key(unit)).await?;
         Ok(Seen { tip, unchanged, status })

@@ -27,6 +27,8 @@ pub enum Stage {
     Waiting,
     /// Begun.
     Building,
+    /// Not the tip when it was asked. The branch may come back to it unheard, so it is watched for a while.
+    Superseded,
     /// At its end, whichever.
     Ended,
 }

@@ -16,6 +16,10 @@ use crate::{Candidate, Seen, Stage, State};
 /// After so long without news an answer of the outside counts as true, in milliseconds.
 pub(crate) const SETTLE_MS: i64 = 3_000;
 
+/// Images are remembered for so long after the last one was heard of, in milliseconds: a branch that went and came back
+/// between two looks of the ref check, with its webhooks lost, is seen by nobody else.
+pub(crate) const WATCH_MS: i64 = 150_000;
+
 /// What was chosen.
 pub(crate) struct Choice {
     /// The image that shall run, unless it is where the service is headed already.

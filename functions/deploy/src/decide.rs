@@ -11,7 +11,7 @@ use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
 use crate::{
     Apply, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict,
-    choose::{Choice, choose},
+    choose::{Choice, WATCH_MS, choose},
     rollout,
 };
 
@@ -128,17 +128,28 @@ fn rest(context: &Context<'_>, state: State, choice: &Choice) -> Decided {
         return Decision::rest(state).wake(look_at);
     }
     let mut decided = Decision::rest(state);
-    if choice.settled {
-        for candidate in std::mem::take(&mut decided.state.candidates) {
-            let is_current =
-                decided.state.current.as_ref().is_some_and(|current| current.image == candidate.image);
-            if candidate.fresh && !is_current {
-                let fact = not_the_tip(context, &decided.state, &candidate);
-                decided = decided.say(context.subject(), &candidate.link, fact);
-            }
+    if !choice.settled {
+        return decided;
+    }
+    let before = decided.state.clone();
+    for candidate in &mut decided.state.candidates {
+        candidate.fresh = false;
+    }
+    for candidate in before.candidates.iter().filter(|candidate| candidate.fresh) {
+        let is_current = before.current.as_ref().is_some_and(|current| current.image == candidate.image);
+        if !is_current {
+            let fact = not_the_tip(context, &before, candidate);
+            decided = decided.say(context.subject(), &candidate.link, fact);
         }
     }
-    decided
+    let watched = before.told_at.map(|told| told + SignedDuration::from_millis(WATCH_MS));
+    match watched.filter(|until| context.at.now < *until && !before.candidates.is_empty()) {
+        Some(until) => decided.wake(until.min(context.after(30_000))),
+        None => {
+            decided.state.candidates.clear();
+            decided
+        }
+    }
 }
 
 fn not_the_tip(context: &Context<'_>, state: &State, candidate: &Candidate) -> DeploymentFinished {

@@ -25,7 +25,7 @@ pub struct Faults {
     pub drop: u32,
     /// A message on the bus is doubled.
     pub double: u32,
-    /// Time jumps past every claim while invocations are under way.
+    /// An invocation is held up, at times so long that it outlives its claim.
     pub outlive: u32,
     /// A hint is dropped.
     pub unhint: u32,
@@ -34,7 +34,7 @@ pub struct Faults {
 impl Faults {
     /// The storm of the random seeds.
     pub const STORM: Self =
-        Self { crash: 25, refuse: 10, lose: 12, stale: 60, drop: 100, double: 100, outlive: 3, unhint: 500 };
+        Self { crash: 25, refuse: 10, lose: 12, stale: 60, drop: 100, double: 100, outlive: 6, unhint: 500 };
 }
 
 /// The air: seeded, and shared by everything in one simulation.

@@ -192,12 +192,14 @@ impl Rows {
                 Some((function.clone(), self.events.get(&owed.event)?.1.clone()))
             });
         let passed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
-        let units = self.units.iter().filter(|(_, row)| {
-            if row.todo.is_empty() { passed(row.due) } else { row.until.is_none() || passed(row.until) }
-        });
+        let since = |row: &UnitRow| {
+            if row.todo.is_empty() { row.due } else { Some(row.until.unwrap_or(Timestamp::MIN)) }
+        };
+        let mut units: Vec<_> = self.units.iter().filter(|(_, row)| passed(since(row))).collect();
+        units.sort_by_key(|(_, row)| since(row));
         Owed {
             deliveries: deliveries.take(limit).collect(),
-            units: units.map(|(key, _)| key.clone()).take(limit).collect(),
+            units: units.into_iter().map(|(key, _)| key.clone()).take(limit).collect(),
         }
     }
 }

@@ -63,13 +63,21 @@ struct Message {
     call: Call,
 }
 
+/// An invocation under way.
+struct Running {
+    number: u64,
+    task: Task,
+    /// Until then nobody gives it the processor: long enough, and it outlives its claim.
+    awake: Timestamp,
+}
+
 /// One simulated run.
 pub struct Scheduler<'a> {
     air: Arc<Air>,
     journal: Arc<MemoryJournal>,
     functions: &'a dyn Invoke,
     settings: Settings,
-    tasks: Vec<(u64, Task)>,
+    tasks: Vec<Running>,
     bus: Vec<Message>,
     next_sweep: Timestamp,
     quiet_since: Option<Timestamp>,
@@ -110,7 +118,8 @@ impl<'a> Scheduler<'a> {
                 self.air.calm();
             }
             self.deliver();
-            if self.tasks.is_empty() {
+            let now = self.air.now();
+            if self.tasks.iter().all(|task| task.awake > now) {
                 if !self.pass(horizon) {
                     self.outcome.rested = true;
                     break;
@@ -127,7 +136,8 @@ impl<'a> Scheduler<'a> {
         let number = self.started;
         self.air.note(|| format!("#{number} {function}: {}", describe(&call)));
         let task = self.functions.invoke(function, format!("i{number}"), call);
-        self.tasks.push((number, task));
+        let awake = self.air.now();
+        self.tasks.push(Running { number, task, awake });
     }
 
     /// Takes what was published onto the bus, and starts what has arrived.
@@ -172,13 +182,18 @@ impl<'a> Scheduler<'a> {
     }
 
     fn poll_one(&mut self) {
-        if self.air.chance(|faults| faults.outlive) {
-            self.air.note(|| "time jumps past every claim".into());
-            self.air.pass(self.air.now() + SignedDuration::from_millis(self.settings.claim_ms + 1));
-        }
-        let index = self.air.below(self.tasks.len());
-        let (number, task) = &mut self.tasks[index];
+        let now = self.air.now();
+        let awake: Vec<usize> =
+            (0..self.tasks.len()).filter(|index| self.tasks[*index].awake <= now).collect();
+        let index = awake[self.air.below(awake.len())];
+        let Running { number, task, awake } = &mut self.tasks[index];
         let number = *number;
+        if self.air.chance(|faults| faults.outlive) {
+            let sleeps = usize::try_from(self.settings.claim_ms).unwrap_or(0) * 2;
+            *awake = self.air.after(self.air.below(sleeps));
+            self.air.note(|| format!("#{number} is held up"));
+            return;
+        }
         let before = self.air.points();
         let polled = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let crashes = match self.settings.crash_at {
@@ -199,7 +214,8 @@ impl<'a> Scheduler<'a> {
 
     /// Lets time pass to what comes next; false when nothing comes.
     fn pass(&mut self, horizon: Timestamp) -> bool {
-        let quiet = self.bus.iter().all(|message| self.is_periodic(&message.function))
+        let quiet = self.tasks.is_empty()
+            && self.bus.iter().all(|message| self.is_periodic(&message.function))
             && self.functions.next_move().is_none()
             && self.journal.unrest(self.settings.periodic).is_empty();
         let now = self.air.now();
@@ -210,7 +226,9 @@ impl<'a> Scheduler<'a> {
         }
         let messages = self.bus.iter().map(|message| message.at);
         let sweep = self.settings.sweep_ms.map(|_| self.next_sweep);
-        let next = messages.chain(self.functions.next_move()).chain(sweep).min().unwrap_or(horizon);
+        let asleep = self.tasks.iter().map(|task| task.awake);
+        let next =
+            messages.chain(asleep).chain(self.functions.next_move()).chain(sweep).min().unwrap_or(horizon);
         self.air.pass(next);
         if sweep.is_some_and(|sweep| sweep <= self.air.now()) {
             self.sweep();

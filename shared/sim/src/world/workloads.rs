@@ -125,9 +125,11 @@ impl State {
         // Who was ready long enough for everybody to see it.
         let ready: Vec<u64> =
             seen.releases.iter().filter(|r| r.phase == Phase::Ready).map(|r| r.release).collect();
+        let stays = |number: &u64| desired.releases.iter().any(|release| release.release == *number);
         let had_traffic = |release: &u64| before.release(*release).is_some_and(|release| release.weight > 0);
         for release in desired.releases.iter().filter(|release| release.weight > 0) {
-            let steals = ready.iter().any(had_traffic) && !had_traffic(&release.release);
+            let steals = ready.iter().filter(|number| stays(number)).any(had_traffic)
+                && !had_traffic(&release.release);
             if steals && self.bad.contains(&release.image.digest) {
                 self.wrong
                     .push(format!("{} took the traffic and was never ready", release.image.digest.hex()));
