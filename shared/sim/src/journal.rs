@@ -193,7 +193,7 @@ impl Rows {
             });
         let passed = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         let since = |row: &UnitRow| {
-            if row.todo.is_empty() { row.due } else { Some(row.until.unwrap_or(Timestamp::MIN)) }
+            if row.todo.is_empty() { row.due } else { row.until.or(row.due).or(Some(Timestamp::MIN)) }
         };
         let mut units: Vec<_> = self.units.iter().filter(|(_, row)| passed(since(row))).collect();
         units.sort_by_key(|(_, row)| since(row));
