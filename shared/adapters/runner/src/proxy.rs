@@ -99,7 +99,9 @@ async fn answer(
             Ok(response) => return passed_on(response, open, upgraded),
             Err(error) => {
                 open.failed();
-                if last || !bodyless || !parts.method.is_idempotent() {
+                // A connection that was never made carried nothing that could be done twice.
+                let may_repeat = bodyless && (parts.method.is_idempotent() || error.is_connect());
+                if last || !may_repeat {
                     return lost(&error);
                 }
             }

@@ -90,7 +90,10 @@ async fn info(Shared(api): Shared<Arc<Api>>) -> Json<Info> {
 }
 
 async fn apply(Shared(api): Shared<Arc<Api>>, Json(order): Json<Desired>) -> Answer<()> {
-    api.fleet.apply(order).await.map(Json).map_err(|refused| {
+    // A task of its own: a client that goes away does not leave the order half taken.
+    let taken = tokio::spawn(async move { api.fleet.apply(order).await }).await;
+    let lost = |error: tokio::task::JoinError| Err(Refused::Unavailable(error.to_string()));
+    taken.unwrap_or_else(lost).map(Json).map_err(|refused| {
         let status = match &refused {
             Refused::Conflict(_) => StatusCode::CONFLICT,
             Refused::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -130,8 +133,12 @@ async fn log(Shared(api): Shared<Arc<Api>>, Query(asked): Query<Log>) -> Json<Op
 }
 
 async fn shutdown(Shared(api): Shared<Arc<Api>>) -> Json<()> {
-    api.fleet.shutdown().await;
-    api.ended.notify_one();
+    // It goes on although its client may not wait for it.
+    let ending = tokio::spawn(async move {
+        api.fleet.shutdown().await;
+        api.ended.notify_one();
+    });
+    let _ = ending.await;
     Json(())
 }
 

@@ -39,7 +39,10 @@ impl Stored {
     /// Remembers that `release` ended after `starts` starts.
     pub(crate) fn ended(&mut self, release: u64, starts: u32) {
         self.past.insert(release, starts);
-        self.trusted.remove(&release);
+        // One that was named again meanwhile keeps what its order gave it.
+        if !self.desired.releases.iter().any(|named| named.release == release && named.weight > 0) {
+            self.trusted.remove(&release);
+        }
         while self.past.len() > REMEMBERED {
             self.past.pop_first();
         }
@@ -115,6 +118,25 @@ impl State {
 
     /// Every workload with the records of its releases.
     pub(crate) fn load(&self) -> Result<Vec<(Stored, Vec<Record>)>, RunnerError> {
+        let mut all = self.load_all()?;
+        let (path, boot) = (self.root.with_file_name("boot.json"), boot());
+        let before: Option<String> = read(&path)?;
+        if before.as_ref().is_some_and(|before| *before != boot) {
+            // A pid and a start time of another boot may be anybody's now.
+            for (stored, records) in &mut all {
+                for record in records.iter_mut().filter(|record| record.process.is_some()) {
+                    record.process = None;
+                    self.save_record(&stored.desired.workload, record)?;
+                }
+            }
+        }
+        if before.as_ref() != Some(&boot) {
+            write(&path, &boot)?;
+        }
+        Ok(all)
+    }
+
+    fn load_all(&self) -> Result<Vec<(Stored, Vec<Record>)>, RunnerError> {
         let mut all = Vec::new();
         for environment in children(&self.root)? {
             for service in children(&environment)? {
@@ -125,6 +147,11 @@ impl State {
         }
         Ok(all)
     }
+}
+
+/// The kernel's name for the time since the machine was started.
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 fn records(folder: &Path) -> Result<Vec<Record>, RunnerError> {
@@ -205,6 +232,24 @@ mod tests {
         state.forget(&stored.desired.workload, 3).unwrap();
         state.forget(&stored.desired.workload, 3).unwrap();
         assert_eq!(state.load().unwrap(), [(stored, vec![])]);
+    }
+
+    #[test]
+    fn processes_of_another_boot_are_forgotten() {
+        let data = tempfile::tempdir().unwrap();
+        let state = State::new(data.path());
+        let stored = Stored::new(desired(3, 1, vec![release(3, 'a', 100)]));
+        let digest = stored.desired.releases[0].image.digest.clone();
+        let process = Some(Incarnation { pid: 7, started: 8 });
+        let record = Record { release: 3, digest, starts: 1, process, port: 9, ready: true, boot_ms: None };
+        state.save(&stored).unwrap();
+        state.save_record(&stored.desired.workload, &record).unwrap();
+        assert_eq!(state.load().unwrap()[0].1, [record.clone()]);
+        fs::write(data.path().join("boot.json"), "\"an earlier one\"").unwrap();
+        let forgotten = Record { process: None, ..record };
+        for _ in 0..2 {
+            assert_eq!(state.load().unwrap()[0].1, [forgotten.clone()]);
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(crate) async fn supervise(
         digest: cell.digest.clone(),
         starts: before,
         process: None,
-        port: fleet.ports.take().unwrap_or(0),
+        port: 0,
         ready: false,
         boot_ms: None,
     });
@@ -57,10 +57,8 @@ pub(crate) async fn supervise(
         // It can never run, or was stopped before: an earlier runner's process may still be there.
         let _ = stop.wait_for(|stop| *stop).await;
         cell.stand(Phase::Stopping, None);
-        if let Some(incarnation) = record.process
-            && let Ok(Some(mut process)) = Process::adopt(incarnation)
-        {
-            process.end(Duration::from_millis(release.run.stop_ms)).await;
+        if let Some(incarnation) = record.process {
+            Process::end_found(incarnation, Duration::from_millis(release.run.stop_ms)).await;
         }
         return record;
     };
@@ -124,6 +122,9 @@ async fn prepare(fleet: &Arc<Fleet>, cell: &Arc<Cell>, release: &DesiredRelease)
 
 /// Starts the process: recorded before it may act.
 fn start(fleet: &Fleet, cell: &Cell, entry: &Entry, record: &mut Record) -> std::io::Result<Process> {
+    if record.port == 0 {
+        record.port = fleet.ports.take().ok_or_else(|| std::io::Error::other("no port is free"))?;
+    }
     let mut env = entry.env.clone();
     env.extend([
         ("PORT".to_owned(), record.port.to_string()),
@@ -140,6 +141,10 @@ fn start(fleet: &Fleet, cell: &Cell, entry: &Entry, record: &mut Record) -> std:
         folder: entry.folder.clone(),
         log: cell.log.clone(),
     };
+    if let Some(gone) = record.process {
+        // It exited while no runner looked; its children may still hold the port.
+        gone.kill_group();
+    }
     let held = launch.hold()?;
     record.starts += 1;
     record.ready = false;
@@ -174,7 +179,10 @@ async fn live(
     };
     match &end {
         End::Exited(_) => process.incarnation().kill_group(),
-        End::Unhealthy(_) => process.end(grace).await,
+        End::Unhealthy(why) => {
+            cell.stand(Phase::Unready, Some(why.clone()));
+            process.end(grace).await;
+        }
         End::Stop => {
             cell.stand(Phase::Stopping, None);
             let _ = timeout(Duration::from_millis(release.run.drain_ms), cell.drained()).await;

@@ -86,6 +86,14 @@ impl Process {
         Ok(incarnation.is_alive().then_some(Self { incarnation, child: None, exit }))
     }
 
+    /// Ends what an earlier runner started, and what is left of its group where it has exited itself.
+    pub(crate) async fn end_found(incarnation: Incarnation, grace: Duration) {
+        match Self::adopt(incarnation) {
+            Ok(Some(mut process)) => process.end(grace).await,
+            Ok(None) | Err(_) => incarnation.kill_group(),
+        }
+    }
+
     /// Watches a child.
     pub(crate) fn of_child(incarnation: Incarnation, child: Child) -> io::Result<Self> {
         Ok(Self { incarnation, child: Some(child), exit: pidfd(incarnation.pid)? })

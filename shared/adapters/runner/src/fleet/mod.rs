@@ -1,19 +1,26 @@
 //! All workloads: what was ordered of each, and the releases that exist.
 
+mod order;
+mod routing;
+
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use longshore_events::Digest;
 use longshore_ports::{Desired, DesiredRelease, Observed, Phase, Workload};
 use tokio::sync::{Notify, watch};
 
-use crate::cell::{Cell, Open, locked};
+pub(crate) use self::routing::Unroutable;
+use self::routing::hosts;
+use crate::cell::{Cell, locked};
 use crate::changes::Changes;
 use crate::error::{Refused, RunnerError};
 use crate::fence::{self, Verdict};
-use crate::images::Store;
+use crate::images::{Store, blocking};
 use crate::ports::Ports;
 use crate::process::Process;
 use crate::state::{Record, State, Stored};
@@ -32,9 +39,16 @@ pub(crate) struct Fleet {
     pub(crate) wake: Arc<Notify>,
     logs: PathBuf,
     live: Mutex<BTreeMap<Workload, Live>>,
-    /// One order at a time: each is durable before the next is compared with it.
-    ordering: tokio::sync::Mutex<bool>,
+    /// One change of what is durable at a time: each is written before the next is compared with it.
+    ordering: tokio::sync::Mutex<Doors>,
     turn: AtomicUsize,
+}
+
+/// Whether orders are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doors {
+    Open,
+    Closed,
 }
 
 /// A workload with its releases.
@@ -60,7 +74,7 @@ impl Fleet {
             wake: Arc::new(Notify::new()),
             logs: data.join("logs"),
             live: Mutex::default(),
-            ordering: tokio::sync::Mutex::new(true),
+            ordering: tokio::sync::Mutex::new(Doors::Open),
             turn: AtomicUsize::new(0),
         }
     }
@@ -82,7 +96,7 @@ impl Fleet {
                 .insert(workload.clone(), Live { stored: stored.clone(), releases: BTreeMap::new() });
             for record in records {
                 if !stored.desired.releases.iter().any(|release| release.release == record.release) {
-                    tokio::spawn(Arc::clone(self).end_stray(workload.clone(), record));
+                    self.end_stray(&workload, record);
                 }
             }
             self.converge(&workload);
@@ -90,26 +104,36 @@ impl Fleet {
         Ok(())
     }
 
-    async fn end_stray(self: Arc<Self>, workload: Workload, record: Record) {
-        if let Some(incarnation) = record.process
-            && let Ok(Some(mut process)) = Process::adopt(incarnation)
-        {
-            process.end(STRAY_GRACE).await;
+    /// Ends a release that an earlier runner was about to end.
+    fn end_stray(self: &Arc<Self>, workload: &Workload, record: Record) {
+        let running = self.running(workload, record.release, record.digest.clone());
+        running.cell.stand(Phase::Stopping, None);
+        if let Some(live) = locked(&self.live).get_mut(workload) {
+            live.releases.insert(record.release, running);
         }
-        self.ended(&workload, &record);
+        let (fleet, workload) = (Arc::clone(self), workload.clone());
+        tokio::spawn(async move {
+            if let Some(incarnation) = record.process {
+                Process::end_found(incarnation, STRAY_GRACE).await;
+            }
+            fleet.ended(&workload, &record).await;
+        });
     }
 
     /// Takes an order: durable when this returns, reached later.
     pub(crate) async fn apply(self: &Arc<Self>, order: Desired) -> Result<(), Refused> {
-        let open = self.ordering.lock().await;
-        if !*open {
+        let doors = self.ordering.lock().await;
+        if *doors == Doors::Closed {
             return Err(Refused::Unavailable("the runner is on its way out".into()));
         }
-        check(&order)?;
+        order::check(&order)?;
         let known = locked(&self.live).get(&order.workload).map(|live| live.stored.clone());
         match fence::check(known.as_ref().map(|stored| &stored.desired), &order) {
             Verdict::Same => return Ok(()),
-            Verdict::Newer => {}
+            Verdict::Newer => {
+                let before = known.as_ref().map(|stored| stored.desired.releases.as_slice());
+                order::check_known(&order, before.unwrap_or_default())?;
+            }
             Verdict::Older => {
                 return Err(Refused::Conflict("a newer generation or step was applied before".into()));
             }
@@ -125,8 +149,7 @@ impl Fleet {
         stored.trusted.extend(shares.map(|release| release.release));
         stored.desired = order;
         let (state, durable) = (self.state.clone(), stored.clone());
-        let saved =
-            crate::images::blocking(move || state.save(&durable).map_err(std::io::Error::other)).await;
+        let saved = blocking(move || state.save(&durable).map_err(io::Error::other)).await;
         saved.map_err(|error| Refused::Unavailable(error.to_string()))?;
         let mut live = locked(&self.live);
         match live.get_mut(&workload) {
@@ -157,42 +180,53 @@ impl Fleet {
         }
     }
 
-    fn start(self: &Arc<Self>, workload: &Workload, release: DesiredRelease, before: u32) -> Running {
+    fn running(&self, workload: &Workload, release: u64, digest: Digest) -> Running {
         let log = self.logs.join(workload.environment.as_str()).join(workload.service.as_str());
-        let cell = Arc::new(Cell::new(
+        let cell = Cell::new(
             workload.clone(),
-            release.release,
-            release.image.digest.clone(),
-            log.join(format!("{}.log", release.release)),
+            release,
+            digest,
+            log.join(format!("{release}.log")),
             Arc::clone(&self.changes),
             Arc::clone(&self.wake),
-        ));
-        let stop = watch::Sender::new(false);
-        let (fleet, running) = (Arc::clone(self), Running { cell: Arc::clone(&cell), stop: stop.clone() });
+        );
+        Running { cell: Arc::new(cell), stop: watch::Sender::new(false) }
+    }
+
+    fn start(self: &Arc<Self>, workload: &Workload, release: DesiredRelease, before: u32) -> Running {
+        let running = self.running(workload, release.release, release.image.digest.clone());
+        let (fleet, cell, stop) = (Arc::clone(self), Arc::clone(&running.cell), running.stop.subscribe());
         let workload = workload.clone();
         tokio::spawn(async move {
-            let record = supervise(&fleet, &cell, &release, stop.subscribe(), before).await;
-            fleet.ended(&workload, &record);
+            let record = supervise(&fleet, &cell, &release, stop, before).await;
+            fleet.ended(&workload, &record).await;
             fleet.store.leave(&release.image.digest).await;
         });
         running
     }
 
-    /// A release has ended for good.
-    fn ended(&self, workload: &Workload, record: &Record) {
+    /// A release has ended for good; it is started anew if an order has named it again meanwhile.
+    async fn ended(self: &Arc<Self>, workload: &Workload, record: &Record) {
+        let doors = self.ordering.lock().await;
         let stored = {
             let mut live = locked(&self.live);
             let Some(live) = live.get_mut(workload) else { return };
-            live.releases.remove(&record.release);
             live.stored.ended(record.release, record.starts);
             live.stored.clone()
         };
-        let saved = self.state.save(&stored).and_then(|()| self.state.forget(workload, record.release));
-        if let Err(error) = saved {
-            tracing::error!(%workload, release = record.release, %error, "cannot forget a release that ended");
+        let (state, of, release) = (self.state.clone(), workload.clone(), record.release);
+        let forget = move || state.save(&stored).and_then(|()| state.forget(&of, release));
+        if let Err(error) = blocking(move || forget().map_err(io::Error::other)).await {
+            tracing::error!(%workload, release, %error, "cannot forget a release that ended");
+        }
+        if let Some(live) = locked(&self.live).get_mut(workload) {
+            live.releases.remove(&release);
         }
         self.ports.give_back(record.port);
         self.changes.say(workload);
+        if *doors == Doors::Open {
+            self.converge(workload);
+        }
         self.wake.notify_waiters();
     }
 
@@ -236,25 +270,9 @@ impl Fleet {
         Some(folder.join(format!("{release}.log")))
     }
 
-    /// The release that takes the next request for `host`; an error says why none does.
-    pub(crate) fn route(&self, host: &str) -> Result<Open, Unroutable> {
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
-        let live = locked(&self.live);
-        let mut matching = live.iter().filter(|(workload, _)| hosts(workload).contains(&name));
-        let only = || if live.len() == 1 { live.values().next() } else { None };
-        let known = || live.keys().flat_map(hosts).collect();
-        // `service.localhost` in two environments names neither.
-        let found = match (matching.next(), matching.next()) {
-            (Some((_, live)), None) => Some(live),
-            (Some(_), Some(_)) => None,
-            (None, _) => only(),
-        };
-        found.ok_or_else(|| Unroutable::Unknown(known()))?.choose(self.turn.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// Ends everything: nothing is left running when this returns.
     pub(crate) async fn shutdown(&self) {
-        *self.ordering.lock().await = false;
+        *self.ordering.lock().await = Doors::Closed;
         for running in locked(&self.live).values().flat_map(|live| live.releases.values()) {
             running.stop.send_replace(true);
         }
@@ -266,63 +284,4 @@ impl Fleet {
             let _ = tokio::time::timeout(Duration::from_millis(100), told).await;
         }
     }
-}
-
-/// Why no release takes a request.
-pub(crate) enum Unroutable {
-    /// No workload has that name; these are known.
-    Unknown(Vec<String>),
-    /// No release of it is ready.
-    NotReady,
-}
-
-impl Live {
-    fn weight(&self, release: u64) -> u8 {
-        let named = self.stored.desired.releases.iter().find(|named| named.release == release);
-        named.map_or(0, |named| named.weight)
-    }
-
-    /// By weight among those that are ready; when none with a weight is, one that had the traffic before.
-    fn choose(&self, turn: usize) -> Result<Open, Unroutable> {
-        let ready =
-            |number: &u64| self.releases.get(number).filter(|running| running.cell.phase() == Phase::Ready);
-        let desired = &self.stored.desired.releases;
-        let weighted: Vec<(u64, usize)> = desired
-            .iter()
-            .filter(|release| release.weight > 0 && ready(&release.release).is_some())
-            .map(|release| (release.release, usize::from(release.weight)))
-            .collect();
-        let total: usize = weighted.iter().map(|(_, weight)| weight).sum();
-        // 37 has no factor in common with 100: the shares are mixed rather than in blocks, and exact over a round.
-        let mut at = if total == 0 { 0 } else { turn.wrapping_mul(37) % total };
-        let by_weight = weighted.iter().find(|(_, weight)| {
-            let here = at < *weight;
-            at = at.saturating_sub(*weight);
-            here
-        });
-        let standing_in = || self.stored.trusted.iter().rev().copied().find(|number| ready(number).is_some());
-        let number = by_weight.map(|(number, _)| *number).or_else(standing_in).ok_or(Unroutable::NotReady)?;
-        let cell = self.releases.get(&number).map(|running| &running.cell);
-        cell.and_then(|cell| cell.enter(&[Phase::Ready])).ok_or(Unroutable::NotReady)
-    }
-}
-
-/// The `Host` headers by which the proxy knows a workload.
-fn hosts(workload: &Workload) -> Vec<String> {
-    let Workload { environment, service } = workload;
-    vec![format!("{service}.{environment}.localhost"), format!("{service}.localhost")]
-}
-
-fn check(order: &Desired) -> Result<(), Refused> {
-    let total: u32 = order.releases.iter().map(|release| u32::from(release.weight)).sum();
-    let mut numbers: Vec<u64> = order.releases.iter().map(|release| release.release).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    if numbers.len() != order.releases.len() {
-        return Err(Refused::Invalid("a release is named twice".into()));
-    }
-    if !order.releases.is_empty() && total != 100 {
-        return Err(Refused::Invalid(format!("the weights make {total} percent, not 100")));
-    }
-    Ok(())
 }
