@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use anyhow::Result;
 use longshore_deploy::State as DeployState;
 use longshore_events::{
     Data, Fact as _, types::BuildFinished, types::BuildStarted, types::DeploymentFinished,
@@ -13,7 +12,6 @@ use longshore_policy::{Environment, Provider, Service};
 use longshore_ports::{Facts as _, PortError};
 use longshore_runner::Listed;
 
-use super::options::UpOptions;
 use super::summary::summary;
 use super::system::System;
 use crate::api::{
@@ -170,7 +168,7 @@ fn word(outcome: &impl serde::Serialize) -> String {
         .unwrap_or_default()
 }
 
-fn repositories(system: &System) -> Vec<RepositoryStatus> {
+pub(super) fn repositories(system: &System) -> Vec<RepositoryStatus> {
     let remote = |repository: &longshore_policy::Repository| {
         repository.url.is_none().then(|| format!("{}/git/{}.git", system.ready.url(), repository.name))
     };
@@ -182,7 +180,7 @@ fn repositories(system: &System) -> Vec<RepositoryStatus> {
     system.policy.repositories.iter().map(one).collect()
 }
 
-fn sources(system: &System) -> Vec<SourceStatus> {
+pub(super) fn sources(system: &System) -> Vec<SourceStatus> {
     let provider = |provider| match provider {
         Provider::Github => "github",
         Provider::Gitlab => "gitlab",
@@ -195,44 +193,4 @@ fn sources(system: &System) -> Vec<SourceStatus> {
         secret_file: system.ready.data.join("secrets").join(&source.secret),
     };
     system.policy.sources.iter().map(one).collect()
-}
-
-/// Says that the host is ready: to people, or to programs.
-pub(super) fn announce(system: &System, options: &UpOptions) -> Result<()> {
-    let ready = serde_json::to_string(&system.ready)?;
-    if let Some(path) = &options.ready_file {
-        super::folder::write_private(path, format!("{ready}\n").as_bytes())?;
-    }
-    if options.output_json {
-        return crate::commands::line(ready);
-    }
-    crate::commands::line(format!(
-        "longshore is up on {}; data in {}",
-        system.ready.url(),
-        system.ready.data.display()
-    ))?;
-    for repository in repositories(system).iter().filter_map(|repository| repository.remote.as_ref()) {
-        let remote = repository.replacen("http://", "http://longshore:$(cat TOKEN)@", 1);
-        let remote = remote.replace("TOKEN", &system.ready.token_file.display().to_string());
-        crate::commands::line(format!(
-            "push to it:   git remote add longshore \"{remote}\" && git push longshore"
-        ))?;
-    }
-    for source in sources(system).iter().filter(|source| source.name != super::system::OWN_SOURCE) {
-        let secret = source.secret_file.display();
-        crate::commands::line(format!(
-            "webhook:      {} ({}; its secret: {secret})",
-            source.url, source.provider
-        ))?;
-    }
-    for environment in &system.policy.environments {
-        for service in &environment.services {
-            let port = system.ready.proxy.port();
-            crate::commands::line(format!(
-                "service:      http://{service}.{}.localhost:{port}",
-                environment.name
-            ))?;
-        }
-    }
-    crate::commands::line("stop it with Ctrl-C (services go on), or everything with `longshore down`")
 }

@@ -24,10 +24,11 @@ pub(super) async fn need_token(State(token): State<Secret>, request: Request, ne
 }
 
 fn is_token(given: &str, token: &Secret) -> bool {
-    let candidate = match given.split_once(' ') {
-        Some(("Bearer", bearer)) => bearer.trim().as_bytes().to_vec(),
-        Some(("Basic", basic)) => {
-            let decoded = STANDARD.decode(basic.trim()).unwrap_or_default();
+    let Some((scheme, credentials)) = given.split_once(' ') else { return false };
+    let candidate = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => credentials.trim().as_bytes().to_vec(),
+        "basic" => {
+            let decoded = STANDARD.decode(credentials.trim()).unwrap_or_default();
             let colon = decoded.iter().position(|byte| *byte == b':');
             colon.map(|colon| decoded[colon + 1..].to_vec()).unwrap_or_default()
         }
@@ -44,6 +45,7 @@ mod tests {
     fn only_the_token_opens() {
         let token = Secret::new("s3cret");
         assert!(is_token("Bearer s3cret", &token));
+        assert!(is_token("bearer s3cret", &token));
         assert!(is_token(&format!("Basic {}", STANDARD.encode("anyone:s3cret")), &token));
         for bad in ["Bearer s3cre", "Bearer ", "Basic x", "s3cret", "Digest s3cret"] {
             assert!(!is_token(bad, &token), "{bad}");

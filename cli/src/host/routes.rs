@@ -8,24 +8,20 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use longshore_events::{ChainId, EventId, ServiceName};
-use longshore_local::journal::EventQuery;
-use longshore_ports::{ErrorKind, Journal as _, PortError, Workload};
-use serde::Deserialize;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use longshore_events::{ChainId, EventId};
+use longshore_local::journal::{EventQuery, Recorded};
+use longshore_ports::{ErrorKind, Journal as _, PortError};
+use tokio::time::{Instant, timeout_at};
 
-use super::answers;
 use super::system::System;
+use super::{answers, logs};
 use crate::api::{
-    ApiError, Down, EventEntry, Events, EventsQuery, LeaseStatus, MAX_WAIT_MS, MAY_GROW, NEXT_OFFSET,
-    NewRequest, RequestTaken, Status, Timeline, TimelineQuery, UnitStatus, Units,
+    ApiError, Down, EventEntry, Events, EventsQuery, LeaseStatus, MAX_WAIT_MS, NewRequest, RequestTaken,
+    Status, Timeline, TimelineQuery, UnitStatus, Units,
 };
 
-type Asked = State<Arc<System>>;
+pub(super) type Asked = State<Arc<System>>;
 type Answer<T> = Result<Json<T>, Problem>;
-
-/// The most of a log in one answer, in bytes.
-const LOG_PIECE: u64 = 1 << 20;
 
 /// Why a request was refused.
 pub(super) struct Problem(StatusCode, String);
@@ -47,12 +43,12 @@ impl IntoResponse for Problem {
     }
 }
 
-fn missing(what: impl Into<String>) -> Problem {
+pub(super) fn missing(what: impl Into<String>) -> Problem {
     Problem(StatusCode::NOT_FOUND, what.into())
 }
 
 /// The routes below `/api`.
-pub(super) fn api(_: Arc<System>) -> Router<Arc<System>> {
+pub(super) fn api() -> Router<Arc<System>> {
     Router::new()
         .route("/api/status", get(status))
         .route("/api/timeline", get(timeline))
@@ -60,8 +56,8 @@ pub(super) fn api(_: Arc<System>) -> Router<Arc<System>> {
         .route("/api/events/{*id}", get(event))
         .route("/api/requests", post(request))
         .route("/api/units", get(units))
-        .route("/api/logs/build/{service}", get(build_log))
-        .route("/api/logs/service/{environment}/{service}", get(service_log))
+        .route("/api/logs/build/{service}", get(logs::build))
+        .route("/api/logs/service/{environment}/{service}", get(logs::service))
         .route("/api/down", post(down))
 }
 
@@ -103,21 +99,30 @@ async fn events(State(system): Asked, Query(asked): Query<EventsQuery>) -> Answe
         limit: asked.limit.unwrap_or(100).min(1_000),
     };
     let wait = if asked.after.is_some() { asked.wait_ms.unwrap_or(0).min(MAX_WAIT_MS) } else { 0 };
-    let until = tokio::time::Instant::now() + Duration::from_millis(wait);
-    let found = loop {
-        let found = system.journal.events(&query).await?;
-        if !found.is_empty() || tokio::time::Instant::now() >= until {
-            break found;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let found = wait_for(&system, &query, Instant::now() + Duration::from_millis(wait)).await?;
     let next = found.last().map_or(query.after, |last| last.seq);
-    let entry = |recorded: &longshore_local::journal::Recorded| EventEntry {
+    let entry = |recorded: &Recorded| EventEntry {
         seq: recorded.seq,
         summary: super::summary::summary(&recorded.event),
         event: serde_json::from_str(&recorded.event.to_json()).unwrap_or_default(),
     };
     Ok(Json(Events { events: found.iter().map(entry).collect(), next }))
+}
+
+/// What fits, as soon as something does.
+async fn wait_for(system: &System, query: &EventQuery, until: Instant) -> Result<Vec<Recorded>, PortError> {
+    let mut news = system.news.subscribe();
+    let mut stopping = system.stopping.subscribe();
+    loop {
+        let found = system.journal.events(query).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        tokio::select! {
+            changed = timeout_at(until, news.changed()) => if changed.is_err() { return Ok(found) },
+            _ = stopping.wait_for(|stopping| *stopping) => return Ok(found),
+        }
+    }
 }
 
 async fn event(State(system): Asked, Path(id): Path<String>) -> Result<Response, Problem> {
@@ -163,56 +168,6 @@ async fn units(State(system): Asked) -> Answer<Units> {
         units: units.into_iter().map(unit).collect(),
         leases: leases.into_iter().map(lease).collect(),
     }))
-}
-
-#[derive(Deserialize)]
-struct LogQuery {
-    commit: Option<String>,
-    release: Option<u64>,
-    #[serde(default)]
-    offset: u64,
-}
-
-async fn build_log(
-    State(system): Asked,
-    Path(service): Path<String>,
-    Query(asked): Query<LogQuery>,
-) -> Result<Response, Problem> {
-    let name = ServiceName::new(&service).map_err(|error| missing(error.to_string()))?;
-    let found = system.builder.log(&name, asked.commit.as_deref());
-    let (path, grows) = found.ok_or_else(|| missing(format!("{service} was not built here yet")))?;
-    piece(&path, asked.offset, grows).await
-}
-
-async fn service_log(
-    State(system): Asked,
-    Path((environment, service)): Path<(String, String)>,
-    Query(asked): Query<LogQuery>,
-) -> Result<Response, Problem> {
-    let named = || Some(Workload { environment: environment.parse().ok()?, service: service.parse().ok()? });
-    let workload = named().ok_or_else(|| missing(format!("{environment}/{service} is no service")))?;
-    let path = system.runner.log(&workload, asked.release).await?;
-    let path = path.ok_or_else(|| missing(format!("nothing of {workload} runs")))?;
-    piece(&path, asked.offset, true).await
-}
-
-/// A piece of a log, and where the next one begins.
-async fn piece(path: &std::path::Path, offset: u64, grows: bool) -> Result<Response, Problem> {
-    let lost = |error: std::io::Error| missing(format!("there is no log: {error}"));
-    let mut file = tokio::fs::File::open(path).await.map_err(lost)?;
-    let length = file.metadata().await.map_err(lost)?.len();
-    // A log that was cut in between begins anew.
-    let offset = if offset > length { 0 } else { offset };
-    file.seek(std::io::SeekFrom::Start(offset)).await.map_err(lost)?;
-    let mut text = Vec::new();
-    let read = file.take(LOG_PIECE).read_to_end(&mut text).await.map_err(lost)?;
-    let next = offset + read as u64;
-    let headers = [
-        (NEXT_OFFSET, next.to_string()),
-        (MAY_GROW, (grows || next < length).to_string()),
-        ("content-type", "text/plain; charset=utf-8".to_owned()),
-    ];
-    Ok((headers, text).into_response())
 }
 
 async fn down(State(system): Asked, Json(asked): Json<Down>) -> Json<()> {

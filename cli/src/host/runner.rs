@@ -9,14 +9,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use longshore_deploy::Deploy;
+use longshore_frame::Function as _;
+use longshore_policy::{Environment, Policy};
 use longshore_ports::Hints as _;
 use longshore_runner::RunnerClient;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::dispatch::Bus;
 use super::folder::{DataFolder, write_private};
 use super::options::RunnerOptions;
+use super::system::System;
+
+/// Between two looks whether the runner answers.
+const LOOK: Duration = Duration::from_millis(25);
+/// Looks until it must have started, or ended.
+const START_LOOKS: u32 = 200;
+/// Between two starts when it does not start at all.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// The file that tells the runner how to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +47,12 @@ impl RunnerFile {
     pub(super) fn new(folder: &DataFolder, proxy: SocketAddr, registry: String, token: String) -> Self {
         Self { data: folder.join("runner"), socket: socket(&folder.path), proxy, registry, token }
     }
+
+    /// Whether a runner that was started by `before`, and whose proxy listens on `proxy`, does what this file says.
+    fn serves(&self, before: &Self, proxy: SocketAddr) -> bool {
+        let same_proxy = self.proxy.port() == 0 || self.proxy == proxy;
+        same_proxy && self.registry == before.registry && self.token == before.token
+    }
 }
 
 /// Sockets have short names: in the data folder where that fits, else beside other temporary files.
@@ -54,7 +70,7 @@ pub(super) fn socket(data: &Path) -> PathBuf {
 /// # Errors
 /// When it cannot serve, or another runner does.
 pub fn runner(options: &RunnerOptions) -> Result<()> {
-    super::log_to_stderr(&options.log);
+    super::log::to_stderr(&options.log)?;
     let text = std::fs::read(&options.config)
         .with_context(|| format!("cannot read {}", options.config.display()))?;
     let file: RunnerFile = serde_json::from_slice(&text).context("the runner's configuration is damaged")?;
@@ -72,25 +88,52 @@ pub fn runner(options: &RunnerOptions) -> Result<()> {
     Ok(())
 }
 
-/// Writes the runner's file and makes sure that it runs. Answers where its proxy listens.
+/// Writes the runner's file and makes sure that a runner runs by it. Answers where its proxy listens.
 pub(super) async fn ensure(
     folder: &DataFolder,
     file: &RunnerFile,
     client: &RunnerClient,
 ) -> Result<SocketAddr> {
     let path = folder.join("runner.json");
+    let before = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     write_private(&path, &serde_json::to_vec_pretty(file)?)?;
     if let Ok(info) = client.info().await {
-        return Ok(info.proxy);
-    }
-    start(&folder.path)?;
-    for _ in 0..200 {
-        if let Ok(info) = client.info().await {
+        if before.is_some_and(|before| file.serves(&before, info.proxy)) {
             return Ok(info.proxy);
         }
-        sleep(Duration::from_millis(25)).await;
+        tracing::info!("the runner's configuration changed; starting it again, its processes go on");
+        end(info.pid, client).await?;
     }
-    anyhow::bail!("the runner did not start within 5 s; its log is {}", folder.join("runner.log").display())
+    start(&folder.path)?;
+    answers(client).await.with_context(|| {
+        format!("the runner did not start; its log is {}", folder.join("runner.log").display())
+    })
+}
+
+/// Waits until the runner answers, and says where its proxy listens.
+async fn answers(client: &RunnerClient) -> Result<SocketAddr> {
+    let mut last = None;
+    for _ in 0..START_LOOKS {
+        match client.info().await {
+            Ok(info) => return Ok(info.proxy),
+            Err(error) => last = Some(error),
+        }
+        sleep(LOOK).await;
+    }
+    Err(last.map_or_else(|| anyhow::anyhow!("it was not asked"), Into::into))
+}
+
+/// Ends the runner and leaves its processes running.
+async fn end(pid: u32, client: &RunnerClient) -> Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.context("the runner has no pid")?, rustix::process::Signal::TERM)?;
+    for _ in 0..START_LOOKS {
+        if client.info().await.is_err() {
+            return Ok(());
+        }
+        sleep(LOOK).await;
+    }
+    anyhow::bail!("the runner does not end; end it by hand (`longshore runner`), then start the host again")
 }
 
 /// Starts the runner in a process group of its own, so that it outlives this host.
@@ -113,37 +156,48 @@ fn start(data: &Path) -> Result<()> {
 }
 
 /// Passes on what changes at the runner, and starts it again when it dies.
-pub(super) async fn keep(
-    data: PathBuf,
-    client: Arc<RunnerClient>,
-    bus: Bus,
-    environments: Vec<(String, String)>,
-) {
+pub(super) async fn keep(system: Arc<System>) {
     let mut since = 0;
     loop {
-        match client.changes(since).await {
+        match system.runner.changes(since).await {
             Ok(changed) => {
                 since = changed.next;
-                let any =
-                    environments.iter().map(|(environment, service)| format!("{environment}/{service}"));
-                let units: Vec<String> = match changed.workloads {
-                    Some(workloads) => workloads.iter().map(ToString::to_string).collect(),
-                    None => any.collect(),
-                };
-                for unit in units {
-                    bus.hint("deploy", &unit);
+                let units = changed.workloads.map(|some| some.iter().map(ToString::to_string).collect());
+                for unit in units.unwrap_or_else(|| workloads(&system.policy)) {
+                    system.bus.hint(Deploy::NAME, &unit);
                 }
             }
             Err(error) => {
                 since = 0;
-                if client.info().await.is_err() {
+                if system.runner.info().await.is_err() {
                     tracing::warn!(%error, "the runner does not answer; starting it");
-                    if let Err(error) = start(&data) {
-                        tracing::error!(%error, "cannot start the runner");
-                    }
+                    start_again(&system).await;
                 }
-                sleep(Duration::from_millis(300)).await;
+                sleep(LOOK).await;
             }
         }
     }
+}
+
+async fn start_again(system: &System) {
+    let started = match start(&system.ready.data) {
+        Ok(()) => answers(&system.runner).await.map(|_| ()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = started {
+        tracing::error!(error = format!("{error:#}"), "cannot start the runner; trying again");
+        sleep(AGAIN).await;
+    }
+}
+
+/// Every workload of the configuration, as `deploy` names its units.
+fn workloads(policy: &Policy) -> Vec<String> {
+    let of = |environment: &Environment| {
+        environment
+            .services
+            .iter()
+            .map(|service| format!("{}/{service}", environment.name))
+            .collect::<Vec<_>>()
+    };
+    policy.environments.iter().flat_map(of).collect()
 }

@@ -32,7 +32,7 @@ pub(crate) fn summary(event: &Event) -> String {
         Data::ImageDeleted(image) => format!("{}{} deleted", image.image, digest(Some(&image.digest))),
         Data::RequestMade(request) => {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{} asked to {} {}{why}", request.who, word(&request.what), request.target)
+            format!("{} asked to {} {}{why}", request.who, word(request.what), request.target)
         }
         Data::DeploymentStarted(rollout) => {
             format!("{}: rollout of{} begins", rollout.deployment, digest(Some(&rollout.to)))
@@ -68,7 +68,7 @@ fn digest(digest: Option<&longshore_events::Digest>) -> String {
     digest.map(|digest| format!(" {}", &digest.hex()[..12])).unwrap_or_default()
 }
 
-fn word(what: &longshore_events::types::RequestKind) -> &'static str {
+fn word(what: longshore_events::types::RequestKind) -> &'static str {
     match what {
         longshore_events::types::RequestKind::RollBack => "roll back",
         longshore_events::types::RequestKind::Stop => "stop",

@@ -28,17 +28,17 @@ use timers::Timers;
 /// Invocations at a time; they mostly wait for others.
 const AT_ONCE: usize = 32;
 /// How long an invocation may live before it is dropped, as a platform would kill it.
-const LIFE: Duration = Duration::from_secs(120);
+const LIFE: Duration = Duration::from_mins(2);
 /// What the frame is told of [`LIFE`], with a margin, in milliseconds.
 pub(crate) const CLAIM_MS: u64 = 150_000;
 /// How long to wait for a timer at a stretch, so that a clock set back harms no longer.
-const NAP: Duration = Duration::from_secs(60);
+const NAP: Duration = Duration::from_mins(1);
 /// How long running invocations have to end when the host stops; then they are dropped, which is as good as a crash.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// What the bus is told.
 enum Message {
-    Deliver(String, Event),
+    Deliver(String, Box<Event>),
     Wake(String, String),
     Timer(String, String, Timestamp),
     Stop(oneshot::Sender<()>),
@@ -78,7 +78,7 @@ impl Bus {
     /// Passes on what was committed.
     pub(crate) fn committed(&self, committed: Committed) {
         for (function, event) in committed.owed {
-            self.tell(Message::Deliver(function, event));
+            self.tell(Message::Deliver(function, Box::new(event)));
         }
         if let Some((function, unit, at)) = committed.wake {
             self.tell(Message::Timer(function, unit, at));
@@ -94,7 +94,7 @@ impl Hints for Bus {
 
 impl Dispatch for Bus {
     fn deliver(&self, function: String, event: Event) {
-        self.tell(Message::Deliver(function, event));
+        self.tell(Message::Deliver(function, Box::new(event)));
     }
 
     fn wake(&self, function: String, unit: String) {
@@ -168,7 +168,7 @@ impl Runner {
         match message {
             Message::Deliver(function, event) => {
                 if let Some(known) = self.known(&function) {
-                    self.queue.push(Job::event(known.name(), known.units(&event), event));
+                    self.queue.push(Job::event(known.name(), known.units(&event), *event));
                 }
             }
             Message::Wake(function, unit) => {

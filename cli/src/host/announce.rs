@@ -1,0 +1,36 @@
+//! What `longshore up` says once it is ready.
+
+use anyhow::Result;
+
+use super::answers::{repositories, sources};
+use super::options::UpOptions;
+use super::system::{OWN_SOURCE, System};
+use crate::commands::line;
+
+/// Says that the host is ready: to people, or to programs.
+pub(super) fn announce(system: &System, options: &UpOptions) -> Result<()> {
+    let ready = serde_json::to_string(&system.ready)?;
+    if let Some(path) = &options.ready_file {
+        super::folder::write_private(path, format!("{ready}\n").as_bytes())?;
+    }
+    if options.output_json {
+        return line(ready);
+    }
+    line(format!("longshore is up on {}; data in {}", system.ready.url(), system.ready.data.display()))?;
+    for repository in repositories(system).iter().filter_map(|repository| repository.remote.as_ref()) {
+        let remote = repository.replacen("http://", "http://longshore:$(cat TOKEN)@", 1);
+        let remote = remote.replace("TOKEN", &system.ready.token_file.display().to_string());
+        line(format!("push to it:   git remote add longshore \"{remote}\" && git push longshore"))?;
+    }
+    for source in sources(system).iter().filter(|source| source.name != OWN_SOURCE) {
+        let secret = source.secret_file.display();
+        line(format!("webhook:      {} ({}; its secret: {secret})", source.url, source.provider))?;
+    }
+    for environment in &system.policy.environments {
+        for service in &environment.services {
+            let port = system.ready.proxy.port();
+            line(format!("service:      http://{service}.{}.localhost:{port}", environment.name))?;
+        }
+    }
+    line("stop it with Ctrl-C (services go on), or everything with `longshore down`")
+}

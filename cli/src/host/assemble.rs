@@ -1,0 +1,235 @@
+//! Puts the host together: adapters on the data folder, and the functions over them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use longshore_build::Build;
+use longshore_deploy::Deploy;
+use longshore_frame::Frame;
+use longshore_git::{GitCommand, Source as GitSource};
+use longshore_intake::{Intake, RefCheck};
+use longshore_local::builder::{Parts, kill_leftover_groups};
+use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
+use longshore_oci::client::{Client, Credentials};
+use longshore_oci::server::Store;
+use longshore_policy::{Policy, Repository};
+use longshore_ports::{Clock, Secret, journal::Committed};
+use longshore_runner::RunnerClient;
+use tokio::sync::{mpsc, watch};
+
+use super::dispatch::{Bus, CLAIM_MS, Inbox};
+use super::folder::{self, DataFolder};
+use super::functions::{Runs, hosted, routes};
+use super::images::{GitCheckout, Packer};
+use super::runner;
+use super::system::{MachineClock, OwnRegistry, System};
+use crate::api::{Ready, TOKEN_USER};
+
+/// Between two looks at something that goes on, in milliseconds; hints come earlier.
+const POLL_MS: u64 = 1_000;
+/// Variables of the host that builds are given: where tools are, and nothing that could be secret.
+const BUILD_ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "GOPATH",
+    "GOCACHE",
+];
+
+/// A host that is ready to be served and run.
+pub(super) struct Host {
+    pub(super) system: Arc<System>,
+    pub(super) functions: Vec<Arc<dyn Runs>>,
+    pub(super) inbox: Inbox,
+    pub(super) published: mpsc::UnboundedReceiver<Committed>,
+    pub(super) store: Store,
+    /// Names this life of the host.
+    pub(super) life: String,
+    pub(super) downs: watch::Receiver<Option<bool>>,
+}
+
+/// Takes over from the last host, opens everything, and makes sure that the runner runs.
+pub(super) async fn assemble(
+    folder: &DataFolder,
+    policy: Arc<Policy>,
+    listen: SocketAddr,
+    last: Option<&Ready>,
+) -> Result<Host> {
+    let killed = kill_leftover_groups(&folder.join("build").join("groups"))?;
+    let (to_bus, published) = mpsc::unbounded_channel();
+    let journal = Arc::new(SqliteJournal::open(&folder.join("journal.sqlite"), routes(), Some(to_bus))?);
+    let expired = journal.expire_claims().await?;
+    if killed > 0 || expired > 0 {
+        tracing::info!(
+            killed,
+            expired,
+            "ended what the last host's builds left running, and took over its work"
+        );
+    }
+    let secrets = secrets(folder, &policy)?;
+    let token = folder.token().await?;
+    let store = Store::open(&folder.join("registry"))?;
+    let git = Arc::new(repositories(folder, &policy).await?);
+    let (runner, proxy) = run_runner(folder, &policy, listen, &token, last).await?;
+    let (bus, inbox) = Bus::new();
+    let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
+    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let life = folder::random_name(6)?;
+    let builder = LocalBuilder::open(Parts {
+        folder: folder.join("build"),
+        life: life.clone(),
+        policy: policy.clone(),
+        checkout: Arc::new(GitCheckout(git.clone())),
+        pack: Arc::new(packer(&store, listen, &token)?),
+        blobs: blobs.clone(),
+        hints: Arc::new(bus.clone()),
+        environment: build_environment(),
+    })?;
+    let (down, downs) = watch::channel(None);
+    let system = Arc::new(System {
+        ready: ready(folder, listen, proxy),
+        intake: Intake {
+            journal: journal.clone(),
+            secrets: secrets.clone(),
+            clock: clock.clone(),
+            policy: policy.clone(),
+        },
+        policy,
+        clock,
+        journal,
+        blobs,
+        secrets,
+        builder,
+        runner,
+        bus,
+        token,
+        down,
+        news: watch::Sender::new(()),
+        stopping: watch::Sender::new(false),
+    });
+    let functions = functions(&system, &git, &store);
+    Ok(Host { system, functions, inbox, published, store, life, downs })
+}
+
+/// The functions, as [`routes`] lists them.
+fn functions(system: &System, git: &Arc<GitCommand>, store: &Store) -> Vec<Arc<dyn Runs>> {
+    let System { policy, journal, blobs, clock, builder, runner, .. } = system;
+    let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
+    let build = Build {
+        policy: policy.clone(),
+        builder: Arc::new(builder.clone()),
+        builder_name: "packer".into(),
+        git: git.clone(),
+        facts: journal.clone(),
+        poll_ms: POLL_MS,
+    };
+    let deploy = Deploy {
+        policy: policy.clone(),
+        workloads: runner.clone(),
+        git: git.clone(),
+        registry: Arc::new(OwnRegistry(store.clone())),
+        facts: journal.clone(),
+        poll_ms: POLL_MS,
+    };
+    let check = RefCheck { git: git.clone(), policy: policy.clone() };
+    vec![hosted(build, &frame), hosted(deploy, &frame), hosted(check, &frame)]
+}
+
+fn ready(folder: &DataFolder, listen: SocketAddr, proxy: SocketAddr) -> Ready {
+    Ready {
+        listen,
+        proxy,
+        token_file: folder.join(crate::api::TOKEN_FILE),
+        data: folder.path.clone(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// The secrets, one made for each source that has none.
+fn secrets(folder: &DataFolder, policy: &Policy) -> Result<Arc<FileSecrets>> {
+    let secrets = FileSecrets::open(&folder.join("secrets"), secret_variables())?;
+    for source in &policy.sources {
+        secrets.ensure(&source.secret)?;
+    }
+    Ok(Arc::new(secrets))
+}
+
+/// The runner, which may have gone on since the last host, and where its proxy listens.
+async fn run_runner(
+    folder: &DataFolder,
+    policy: &Policy,
+    listen: SocketAddr,
+    token: &Secret,
+    last: Option<&Ready>,
+) -> Result<(Arc<RunnerClient>, SocketAddr)> {
+    let client = Arc::new(RunnerClient::new(runner::socket(&folder.path)));
+    let wanted = match (policy.host.proxy, last) {
+        // The same address again, as bookmarks know it.
+        (wanted, Some(last)) if wanted.port() == 0 => last.proxy,
+        (wanted, _) => wanted,
+    };
+    let file = runner::RunnerFile::new(folder, wanted, format!("http://{listen}"), password(token));
+    let proxy = runner::ensure(folder, &file, &client).await?;
+    Ok((client, proxy))
+}
+
+fn packer(store: &Store, listen: SocketAddr, token: &Secret) -> Result<Packer> {
+    let credentials = Credentials { user: TOKEN_USER.to_owned(), password: password(token) };
+    Ok(Packer { store: store.clone(), registry: Client::new(&listen.to_string(), Some(credentials))? })
+}
+
+fn password(token: &Secret) -> String {
+    String::from_utf8_lossy(token.expose()).into_owned()
+}
+
+/// The repositories, the host's own made and hooked up.
+async fn repositories(folder: &DataFolder, policy: &Policy) -> Result<GitCommand> {
+    let source = |repository: &Repository| {
+        let source = repository.url.clone().map_or(GitSource::Hosted, GitSource::Mirror);
+        (repository.name.clone(), source)
+    };
+    let git = GitCommand::new(folder.join("git"), policy.repositories.iter().map(source));
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    for repository in policy.repositories.iter().filter(|repository| repository.url.is_none()) {
+        let script = hook_script(&program, &folder.path, repository);
+        git.init_bare(&repository.name, &repository.branch, &script).await?;
+    }
+    Ok(git)
+}
+
+fn hook_script(program: &Path, data: &Path, repository: &Repository) -> String {
+    let (program, data, name) = (quoted(program), quoted(data), &repository.name);
+    format!(
+        "#!/bin/sh\n# Written by longshore up; tells the host about pushes.\n\
+         exec {program} hook post-receive --data {data} --repository {name}\n"
+    )
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "an entry point")]
+fn build_environment() -> BTreeMap<String, String> {
+    BUILD_ENVIRONMENT
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))
+        .collect()
+}
+
+fn secret_variables() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("LONGSHORE_SECRET_"))
+        .collect()
+}

@@ -1,0 +1,67 @@
+//! Serves the host's address, so that a slow or silent client costs little.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+/// How long a client has to send the head of a request, or to leave a connection idle.
+const HEAD: Duration = Duration::from_secs(30);
+/// Connections at a time; more wait to be accepted.
+const CONNECTIONS: usize = 512;
+/// How long open requests may go on when the host stops.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Serves until it is told to stop; then takes no more, and gives open requests a little time.
+pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let open = GracefulShutdown::new();
+    loop {
+        let accepted = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, stream) = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accepted => accepted,
+        };
+        match stream {
+            Ok((stream, _)) => {
+                let served = open.watch(connection(stream, app.clone()));
+                tokio::spawn(async move {
+                    if let Err(error) = served.await {
+                        tracing::debug!(%error, "a connection broke off");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of files: those that are open must end first.
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(GRACE, open.shutdown()).await.is_err() {
+        tracing::warn!("cut off requests that were still open");
+    }
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+
+fn connection(stream: TcpStream, app: Router) -> Connection {
+    // Answers are small and waited for.
+    let _ = stream.set_nodelay(true);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+}

@@ -1,0 +1,72 @@
+//! What goes on in the background: the bus is told of what is committed, and the sweep tells it what was lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore_frame::Function as _;
+use longshore_intake::RefCheck;
+use longshore_ports::{Hints as _, Journal as _, PortError, journal::Committed};
+use longshore_sweep::{Dispatch as _, sweep};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
+
+use super::system::System;
+
+/// Between two sweeps.
+const SWEEP: Duration = Duration::from_mins(1);
+/// Between two sweeps while there is more than one can send.
+const SWEEP_ON: Duration = Duration::from_secs(1);
+/// A sweep that sent so much may have left some.
+const FULL: usize = 1_000;
+/// How much of what the last host left is taken over at once; the sweep brings the rest.
+const LEFT: usize = 100_000;
+/// Rows that are pruned after one sweep.
+const PRUNED: usize = 10_000;
+
+/// Passes on what is committed.
+pub(super) async fn pass_on(system: Arc<System>, mut published: UnboundedReceiver<Committed>) {
+    while let Some(committed) = published.recv().await {
+        if committed.resumed {
+            system.wake_all().await;
+        }
+        system.news.send_replace(());
+        system.bus.committed(committed);
+    }
+}
+
+/// Goes on with what the last host left, then sweeps for ever.
+pub(super) async fn take_over_and_sweep(system: Arc<System>) {
+    if let Err(error) = take_over(&system).await {
+        tracing::error!(%error, "cannot see what the last host left; the sweep will");
+    }
+    loop {
+        let (journal, clock) = (&*system.journal, &*system.clock);
+        let sent = sweep(journal, clock, &system.bus).await;
+        let sent = sent.inspect_err(|error| tracing::error!(%error, "cannot sweep")).unwrap_or_default();
+        if let Err(error) = journal.prune(clock.now(), PRUNED).await {
+            tracing::error!(%error, "cannot prune the journal");
+        }
+        sleep(if sent >= FULL { SWEEP_ON } else { SWEEP }).await;
+    }
+}
+
+/// Everything that is owed is told at once, without the time that a message has to arrive: the last host's queue is
+/// gone. Its timers are set again, and each repository is looked at for pushes that came meanwhile.
+async fn take_over(system: &System) -> Result<(), PortError> {
+    let owed = system.journal.owed(system.clock.now(), 0, LEFT).await?;
+    for (function, event) in owed.deliveries {
+        system.bus.deliver(function, event);
+    }
+    for (function, unit) in owed.units {
+        system.bus.wake(function, unit);
+    }
+    for unit in system.journal.units(None).await? {
+        if let Some(due) = unit.row.due {
+            system.bus.wake_at(&unit.function, &unit.unit, due);
+        }
+    }
+    for repository in &system.policy.repositories {
+        system.bus.hint(RefCheck::NAME, repository.name.as_str());
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The one-machine host as a process: what it takes, what it refuses, how it starts and stops.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
+
+mod api;
+mod hooks;
+mod http;
+mod life;
+mod pushes;
+mod world;
