@@ -21,7 +21,7 @@ First steps:
 
 /// Carries a change from commit to a healthy release, on this machine or on AWS.
 #[derive(Debug, Parser)]
-#[command(name = "longshore", version, about, after_help = AFTER, styles = STYLES, propagate_version = true)]
+#[command(name = "longshore", version, about, after_help = AFTER, styles = STYLES)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Cli {
     /// Options of every command.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,10 @@ pub(crate) struct Client {
 impl Client {
     /// The host at `base`.
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
+        let scheme = base.split_once("://").map(|(scheme, _)| scheme);
+        if !matches!(scheme, Some("http" | "https")) || reqwest::Url::parse(base).is_err() {
+            bail!("{base:?} is not the URL of a host, such as http://127.0.0.1:7070");
+        }
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(LIMIT)
@@ -62,11 +66,9 @@ impl Client {
     async fn send(&self, method: Method, path: &str, kind: &str, body: Vec<u8>) -> Result<Response> {
         let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         let response = request.header("content-type", kind).body(body).send().await;
-        let response = response.with_context(|| {
-            format!(
-                "the host at {} does not answer; start it with `longshore up`, or name another with `--host`",
-                self.base
-            )
+        let response = response.map_err(|error| {
+            let (base, why) = (&self.base, root(&error));
+            anyhow!("the host at {base} does not answer ({why}); start it with `longshore up`, or name another with `--host`")
         })?;
         let status = response.status();
         if status.is_success() {
@@ -79,6 +81,15 @@ impl Client {
             Err(_) => bail!("the host answered {status}: {}", text.trim()),
         }
     }
+}
+
+/// The innermost reason: what is around it only says that there was a request.
+fn root(error: &reqwest::Error) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
 }
 
 /// Percent-encodes what may not stand in a query.

@@ -1,6 +1,7 @@
 //! `longshore events`
 
 use std::io::Read as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,29 +11,24 @@ use super::print::{self, line};
 use super::style::{FAINT, STRONG, paint};
 use super::timeline::short_kind;
 use crate::api::{EventEntry, Events, MAX_WAIT_MS};
-use crate::args::{EventsCommand, EventsFilter, Output};
+use crate::args::{EventsFilter, Output};
 
-/// Does what `events` says.
-pub(super) async fn run(client: &Client, command: EventsCommand, output: Output) -> Result<()> {
-    match command {
-        EventsCommand::List(filter) => list(client, &filter, output).await,
-        EventsCommand::Tail(filter) => tail(client, &filter, output).await,
-        EventsCommand::Show { id } => {
-            let event: serde_json::Value = client.get(&format!("/api/events/{}", encoded(&id)), &[]).await?;
-            print::json(&event)
-        }
-        EventsCommand::Send { file } => {
-            let mut body = Vec::new();
-            if file.as_os_str() == "-" {
-                std::io::stdin().read_to_end(&mut body)?;
-            } else {
-                body = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            }
-            let answer = client.post_bytes("/events", "application/cloudevents+json", body).await?;
-            print::json(&answer)
-        }
-        EventsCommand::Schema { kind } => schema(kind.as_deref(), output),
+/// Prints one event.
+pub(super) async fn show(client: &Client, id: &str) -> Result<()> {
+    let event: serde_json::Value = client.get(&format!("/api/events/{}", encoded(id)), &[]).await?;
+    print::json(&event)
+}
+
+/// Sends the event in `file`, or on stdin.
+pub(super) async fn send(client: &Client, file: &Path) -> Result<()> {
+    let mut body = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut body)?;
+    } else {
+        body = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     }
+    let answer = client.post_bytes("/events", "application/cloudevents+json", body).await?;
+    print::json(&answer)
 }
 
 fn query(filter: &EventsFilter) -> Vec<(&'static str, String)> {
@@ -44,7 +40,8 @@ fn query(filter: &EventsFilter) -> Vec<(&'static str, String)> {
     query
 }
 
-async fn list(client: &Client, filter: &EventsFilter, output: Output) -> Result<()> {
+/// Prints the last events, or those after a number.
+pub(super) async fn list(client: &Client, filter: &EventsFilter, output: Output) -> Result<()> {
     let events: Events = client.get("/api/events", &query(filter)).await?;
     if output == Output::Json {
         return print::json(&events);
@@ -53,7 +50,7 @@ async fn list(client: &Client, filter: &EventsFilter, output: Output) -> Result<
 }
 
 /// Prints the last events, then each new one.
-async fn tail(client: &Client, filter: &EventsFilter, output: Output) -> Result<()> {
+pub(super) async fn tail(client: &Client, filter: &EventsFilter, output: Output) -> Result<()> {
     let mut filter = filter.clone();
     filter.limit = filter.limit.or(Some(10));
     loop {

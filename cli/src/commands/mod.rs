@@ -47,42 +47,36 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command, global: &Global) -> Result<ExitCode> {
+    let output = global.output;
+    let client = || find::client(global);
     match command {
-        Command::Check(args) => return check::run(&args, global.output),
-        Command::Demo(args) => return wait(demo::run(&args, global.output))?,
-        Command::Init(args) => init::run(&args)?,
-        Command::Completions(args) => completions::run(&args)?,
-        Command::Up(args) => return up::up(args, global),
-        Command::Runner(args) => return up::runner(args),
-        Command::Hook(hook) => return up::hook(hook, global),
-        command => wait(ask(command, global))??,
-    }
+        Command::Check(args) => return check::run(&args, output),
+        Command::Demo(args) => return wait(demo::run(&args, output)),
+        Command::Up(args) => up::up(args, global),
+        Command::Runner(args) => up::runner(args),
+        Command::Hook(hook) => up::hook(hook, global),
+        Command::Init(args) => init::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Status => wait(status::run(&client()?, output)),
+        Command::Timeline(args) => wait(timeline::run(&client()?, args, output)),
+        Command::Logs(args) => wait(logs::run(&client()?, &args)),
+        Command::Events(EventsCommand::Schema { kind }) => events::schema(kind.as_deref(), output),
+        Command::Events(EventsCommand::List(filter)) => wait(events::list(&client()?, &filter, output)),
+        Command::Events(EventsCommand::Tail(filter)) => wait(events::tail(&client()?, &filter, output)),
+        Command::Events(EventsCommand::Show { id }) => wait(events::show(&client()?, &id)),
+        Command::Events(EventsCommand::Send { file }) => wait(events::send(&client()?, &file)),
+        Command::Rollback(args) => wait(requests::roll_back(&client()?, args, output)),
+        Command::Stop(args) => wait(requests::stop(&client()?, args, output)),
+        Command::Resume(args) => wait(requests::resume(&client()?, args, output)),
+        Command::Down(args) => wait(down::run(&client()?, &args, output)),
+    }?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The commands that ask a host.
-async fn ask(command: Command, global: &Global) -> Result<()> {
-    if let Command::Events(EventsCommand::Schema { kind }) = &command {
-        return events::schema(kind.as_deref(), global.output);
-    }
-    let client = find::client(global)?;
-    match command {
-        Command::Status => status::run(&client, global.output).await,
-        Command::Timeline(args) => timeline::run(&client, args, global.output).await,
-        Command::Logs(args) => logs::run(&client, &args).await,
-        Command::Events(command) => events::run(&client, command, global.output).await,
-        Command::Rollback(args) => requests::roll_back(&client, args, global.output).await,
-        Command::Stop(args) => requests::stop(&client, args, global.output).await,
-        Command::Resume(args) => requests::resume(&client, args, global.output).await,
-        Command::Down(args) => down::run(&client, &args, global.output).await,
-        _ => Ok(()),
-    }
-}
-
 /// Runs `future` on this thread.
-fn wait<T>(future: impl Future<Output = T>) -> Result<T> {
+fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.context("cannot start the event loop")?.block_on(future))
+    runtime.context("cannot start the event loop")?.block_on(future)
 }
 
 /// Whether the reader of our output went away, as `head` does.

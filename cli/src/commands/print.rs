@@ -40,6 +40,11 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(format!("{} {error:#}", paint(bad, "error:")));
 }
 
+/// `1 fault`, `2 faults`.
+pub(crate) fn count(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
+}
+
 /// The first 7 digits of a commit.
 pub(crate) fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)

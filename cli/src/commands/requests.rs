@@ -4,9 +4,9 @@ use anyhow::{Context as _, Result, bail};
 use longshore_events::types::RequestKind;
 
 use super::Client;
-use super::print::{self, line};
-use super::style::{GOOD, paint};
-use crate::api::{NewRequest, RequestTaken, Status};
+use super::print::{self, line, note};
+use super::style::{GOOD, NAME, paint};
+use crate::api::{EnvironmentStatus, NewRequest, RequestTaken, Status};
 use crate::args::{Output, RollbackArgs, SwitchArgs};
 
 /// Asks for the release before.
@@ -16,17 +16,14 @@ pub(super) async fn roll_back(client: &Client, args: RollbackArgs, output: Outpu
         None => (args.env, args.service),
     };
     let status: Status = client.get("/api/status", &[]).await?;
-    let within: Vec<&str> = status
-        .environments
-        .iter()
-        .filter(|known| known.services.iter().any(|known| known.name == service))
-        .map(|known| known.name.as_str())
-        .filter(|known| environment.as_deref().is_none_or(|wanted| wanted == *known))
-        .collect();
-    let environment = match within.as_slice() {
-        [one] => (*one).to_owned(),
-        [] => bail!("{service} runs in no such environment; `longshore status` shows what runs where"),
-        several => bail!("{service} runs in {}; choose one with `--env`", several.join(", ")),
+    let runs_in = |known: &&EnvironmentStatus| known.services.iter().any(|known| known.name == service);
+    let within: Vec<&str> =
+        status.environments.iter().filter(runs_in).map(|known| known.name.as_str()).collect();
+    let environment = match (environment, within.as_slice()) {
+        (_, []) => bail!("there is no service {service}; `longshore status` shows what there is"),
+        (None, [one]) => (*one).to_owned(),
+        (Some(named), within) if within.contains(&named.as_str()) => named,
+        (_, several) => bail!("{service} runs in {}; choose with `--env`", several.join(", ")),
     };
     let target = format!("{environment}/{service}");
     ask(client, RequestKind::RollBack, target, args.why, output).await
@@ -49,21 +46,29 @@ async fn ask(
     why: Option<String>,
     output: Output,
 ) -> Result<()> {
+    let said = match what {
+        RequestKind::RollBack => format!("asked to roll back {target}"),
+        RequestKind::Stop => format!("asked to stop {target}; `longshore resume` goes on"),
+        RequestKind::Resume => format!("asked to resume {target}"),
+    };
     let request = NewRequest { what, target, why, who: who() };
     let taken: RequestTaken =
         client.post("/api/requests", &request).await.context("the request was not taken")?;
     if output == Output::Json {
         return print::json(&taken);
     }
-    line(format!(
-        "{} asked for; `longshore timeline --chain {}` shows what comes of it",
-        paint(GOOD, "ok"),
-        taken.id
-    ))
+    line(format!("{} {said}", paint(GOOD, "ok")))?;
+    note(format!(
+        "see what comes of it: {}",
+        paint(NAME, format!("longshore timeline --chain {}", taken.id))
+    ));
+    Ok(())
 }
 
 /// Who asks, as far as this machine knows.
 #[expect(clippy::disallowed_methods, reason = "an entry point")]
 fn who() -> String {
-    std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into())
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| format!("user {}", rustix::process::getuid().as_raw()))
 }

@@ -19,14 +19,19 @@ pub(super) async fn run(client: &Client, args: TimelineArgs, output: Output) -> 
     match output {
         Output::Json => print::json(&timeline),
         Output::Table => {
-            line(format!("{} {}", paint(FAINT, "chain"), timeline.chain))?;
+            line(format!(
+                "{} {}  {}",
+                paint(FAINT, "chain"),
+                timeline.chain,
+                paint(FAINT, "(times in UTC)")
+            ))?;
             line(tree(&timeline))
         }
     }
 }
 
 /// 7 digits or more are a commit; a service's name can hardly be that.
-fn is_commit(what: &str) -> bool {
+pub(super) fn is_commit(what: &str) -> bool {
     what.len() >= 7 && what.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
