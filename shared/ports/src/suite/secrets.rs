@@ -22,7 +22,7 @@ async fn a_secret_has_its_valid_values_newest_first<S: Secrets>(
 
 async fn a_name_that_is_not_there_is_not_found<S: Secrets>(make: &impl AsyncFn(&[(&str, &[&str])]) -> S) {
     let secrets = make(&[("one", &["value-1"])]).await;
-    for name in ["two", "ONE", "one/", "", "../one"] {
+    for name in ["two", "one/", "", "../one"] {
         let error = secrets.get(name).await.expect_err("it is not there");
         assert!(matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid), "{name:?}: {error}");
         assert!(!format!("{error} {error:?}").contains("value-1"), "an error holds a value");

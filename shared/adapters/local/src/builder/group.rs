@@ -1,19 +1,24 @@
 //! Commands in process groups of their own, recorded before they may act.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
+use std::fs;
+use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::Signal;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+use super::log::Log;
+use super::process::{LOOK, MARK, Process, belonging};
+
 /// From SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a killed process may take to be gone.
+const DYING: Duration = Duration::from_secs(5);
 /// Waits until it is recorded, then becomes the command. When the host dies before, its input ends, and so does it.
 const SHIM: &str = r#"read -r _ || exit 125; exec "$@" </dev/null"#;
 
@@ -30,20 +35,22 @@ pub(super) struct Job<'a> {
     pub(super) command: &'a [String],
     pub(super) folder: &'a Path,
     pub(super) environment: &'a BTreeMap<String, String>,
-    pub(super) log: File,
+    pub(super) log: Log,
     pub(super) limit: Duration,
     /// Where groups are recorded.
     pub(super) groups: &'a Path,
+    /// The build's folder: marks all that the command starts.
+    pub(super) work: &'a str,
 }
 
-/// Runs a command to its end, with everything that it started: nothing of its group is left. Says how it ended, and
-/// whether it left others behind.
-pub(super) async fn run(job: Job<'_>) -> io::Result<(Ended, bool)> {
-    let mut child = spawn(&job)?;
-    let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
-        return Err(io::Error::other("the command ended before it was recorded"));
-    };
-    let record = Record::write(job.groups, pid)?;
+/// Runs a command to its end, with everything that it started: nothing of it is left. Says how it ended, and the
+/// names of the processes that it left behind. When this is dropped, what runs is killed.
+pub(super) async fn run(job: Job<'_>) -> io::Result<(Ended, Vec<String>)> {
+    let (mut child, output) = spawn(&job)?;
+    let gone = || io::Error::other("the command ended before it was recorded");
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(gone)?;
+    let group = Group::record(job.groups, pid, job.work)?;
+    let copying = job.log.copy(output)?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(b"\n").await?;
     }
@@ -51,90 +58,123 @@ pub(super) async fn run(job: Job<'_>) -> io::Result<(Ended, bool)> {
         Ok(status) => Ended::Exited(status?.code()),
         Err(_) => Ended::TimedOut,
     };
-    let left = test_kill_process_group(pid).is_ok();
-    end_group(pid).await;
-    let _ = timeout(GRACE, child.wait()).await;
-    record.remove();
+    let left = group.end().await;
+    let _ = timeout(DYING, child.wait()).await;
+    copying.finish().await;
     Ok((ended, left))
 }
 
-fn spawn(job: &Job<'_>) -> io::Result<Child> {
-    Command::new("/bin/sh")
+fn spawn(job: &Job<'_>) -> io::Result<(Child, PipeReader)> {
+    let (output, input) = io::pipe()?;
+    let child = Command::new("/bin/sh")
         .args(["-c", SHIM, "sh"])
         .args(job.command)
         .current_dir(job.folder)
         .env_clear()
         .envs(job.environment)
+        .env(MARK, job.work)
         .stdin(Stdio::piped())
-        .stdout(job.log.try_clone()?)
-        .stderr(job.log.try_clone()?)
+        .stdout(input.try_clone()?)
+        .stderr(input)
         .process_group(0)
-        .spawn()
+        .spawn()?;
+    Ok((child, output))
 }
 
-/// TERM, then KILL, for whatever of the group is still there.
-async fn end_group(pid: Pid) {
-    if kill_process_group(pid, Signal::TERM).is_err() {
-        return;
+fn signal_all(processes: &[Process], signal: Signal) {
+    for process in processes {
+        process.signal(signal);
     }
-    for _ in 0..60 {
-        if test_kill_process_group(pid).is_err() {
-            return;
+}
+
+/// A running group and its record.
+struct Group<'a> {
+    id: i32,
+    record: PathBuf,
+    work: &'a str,
+}
+
+impl<'a> Group<'a> {
+    /// The record need not outlive the machine, whose end is the group's end too.
+    fn record(folder: &Path, id: i32, work: &'a str) -> io::Result<Self> {
+        let group = Self { id, record: folder.join(id.to_string()), work };
+        fs::create_dir_all(folder)?;
+        fs::write(&group.record, Process::read(id)?.started.to_string())?;
+        Ok(group)
+    }
+
+    fn processes(&self) -> Vec<Process> {
+        belonging(|process| process.group == self.id, self.work)
+    }
+
+    /// TERM, then KILL, for whatever is still there; answers the names of that.
+    async fn end(&self) -> Vec<String> {
+        let left = self.processes();
+        let begun = Instant::now();
+        let mut now = left.clone();
+        while !now.is_empty() && begun.elapsed() < GRACE + DYING {
+            let first = now == left;
+            let late = begun.elapsed() >= GRACE;
+            if late || first {
+                let signal = if late { Signal::KILL } else { Signal::TERM };
+                signal_all(&now, signal);
+            }
+            sleep(LOOK).await;
+            now = self.processes();
         }
-        sleep(GRACE / 60).await;
-    }
-    let _ = kill_process_group(pid, Signal::KILL);
-}
-
-/// The file of a running group.
-struct Record(PathBuf);
-
-impl Record {
-    fn write(folder: &Path, pid: Pid) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let number = pid.as_raw_nonzero().get();
-        let path = folder.join(number.to_string());
-        crate::write::write_whole(&path, start_time(number)?.to_string().as_bytes(), 0o644)?;
-        Ok(Self(path))
-    }
-
-    fn remove(self) {
-        let _ = std::fs::remove_file(self.0);
+        left.into_iter().map(|process| process.name).collect()
     }
 }
 
-/// Ends every process group that an earlier host recorded in `folder` and that is still the same; says how many.
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        signal_all(&self.processes(), Signal::KILL);
+        let _ = fs::remove_file(&self.record);
+    }
+}
+
+/// Ends what an earlier host's builds left running: every group that it recorded in `folder` and that is still the
+/// same, and every process that is marked as of a build beside that folder. Waits until they are gone; says how many
+/// there were.
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn kill_leftover_groups(folder: &Path) -> io::Result<usize> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
-    let mut killed = 0;
-    for entry in entries {
-        let path = entry?.path();
-        let number =
-            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<i32>().ok());
-        let recorded = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
-        if let (Some(number), Some(recorded)) = (number, recorded)
-            && start_time(number).is_ok_and(|started| started == recorded)
-            && let Some(pid) = Pid::from_raw(number)
-            && kill_process_group(pid, Signal::KILL).is_ok()
-        {
-            killed += 1;
-        }
-        let _ = std::fs::remove_file(&path);
+    let folder = std::path::absolute(folder)?;
+    let work = super::work_folder(folder.parent().unwrap_or(&folder));
+    let recorded = recorded(&folder)?;
+    let ours = |process: &Process| recorded.contains(&process.group);
+    let found = belonging(ours, &work);
+    let begun = Instant::now();
+    let mut now = found.clone();
+    while !now.is_empty() && begun.elapsed() < DYING {
+        signal_all(&now, Signal::KILL);
+        std::thread::sleep(LOOK);
+        now = belonging(ours, &work);
     }
-    Ok(killed)
+    for group in recorded {
+        let _ = fs::remove_file(folder.join(group.to_string()));
+    }
+    Ok(found.len())
 }
 
-/// When a process started, in clock ticks since the machine did: with its number it names one process only.
-/// Source: proc_pid_stat(5), field 22.
-fn start_time(pid: i32) -> io::Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let field = after_name.split_whitespace().nth(19).and_then(|field| field.parse().ok());
-    field.ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has no start time")))
+/// The groups in `folder` whose leader is still the one that was recorded. The records of all others are removed.
+fn recorded(folder: &Path) -> io::Result<Vec<i32>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut groups = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<i32>().ok());
+        let started = fs::read_to_string(&path).ok().and_then(|text| text.parse::<u64>().ok());
+        match (id, started) {
+            (Some(id), Some(started)) if Process::read(id).is_ok_and(|leader| leader.started == started) => {
+                groups.push(id);
+            }
+            _ => fs::remove_file(&path)?,
+        }
+    }
+    Ok(groups)
 }

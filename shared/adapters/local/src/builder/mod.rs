@@ -5,6 +5,8 @@
 //! own, each recorded before its command may act, so that the next host can end what was left behind.
 
 mod group;
+mod log;
+mod process;
 mod record;
 mod run;
 
@@ -13,15 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
 use async_trait::async_trait;
-use longshore_events::{CommitId, Digest, RepositoryName, ServiceName, types::PlatformDigest};
+use longshore_events::{
+    CommitId, Digest, RepositoryName, ServiceName,
+    types::{BuildTimes, PlatformDigest},
+};
 use longshore_policy::{Policy, Service, ServiceSource};
 use longshore_ports::{
-    Blobs, BuildFailure, BuildOrder, BuildStatus, Builder, ErrorKind, Hints, Key, PortError,
+    Blobs, BuildFailure, BuildOrder, BuildStatus, Builder, Built, ErrorKind, Hints, Key, PortError,
 };
 use tokio::sync::{Mutex, Semaphore};
 
 pub use group::kill_leftover_groups;
-use record::{Record, Records};
+use record::Records;
 
 /// Builds of different services at a time.
 const AT_ONCE: usize = 2;
@@ -128,6 +133,7 @@ impl LocalBuilder {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(parts: Parts) -> std::io::Result<Self> {
+        let parts = Parts { folder: std::path::absolute(&parts.folder)?, ..parts };
         let records = Records::open(&parts.folder.join("builds"), parts.life)?;
         Ok(Self(Arc::new(Inner {
             folder: parts.folder,
@@ -173,28 +179,60 @@ impl Inner {
         let lane = self.lane(&order.service);
         let _turn = lane.lock().await;
         let Ok(_slot) = self.slots.acquire().await else { return };
-        let log = self.log_path(order);
-        let mut run = run::Run::new(self, order, log.clone());
-        let ended = run.all().await;
-        let logs_ref = self.keep_log(&log).await;
-        let times = run.times;
-        let status = match ended {
-            Ok(mut built) => {
-                (built.logs_ref, built.times) = (logs_ref, times);
-                BuildStatus::Succeeded(built)
-            }
-            Err(reason) => BuildStatus::Failed(BuildFailure { reason, logs_ref, times }),
+        let status = match self.source(order) {
+            Ok(source) => self.run(order, source).await,
+            Err(error) => failed(error.to_string()),
         };
         if let Err(error) = self.records.end(key, status) {
-            tracing::error!(key = %key, %error, "cannot record how a build ended; it is begun again");
+            tracing::error!(key = %key, %error, "cannot record how a build ended; after a restart it is begun again");
         }
-        self.hints.hint(&key.function, &key.unit);
     }
 
-    async fn keep_log(&self, log: &Path) -> Option<String> {
-        let content = tokio::fs::read(log).await.ok()?;
-        self.blobs.put(content).await.ok().map(|blob| blob.0.to_string())
+    async fn run(&self, order: &BuildOrder, source: (&Service, &ServiceSource)) -> BuildStatus {
+        let mut run = run::Run::new(self, order, source);
+        let ended = run.all().await;
+        let times = run.times;
+        let logs_ref = self.keep_log(&self.log_path(order)).await;
+        match ended {
+            Ok(built) => BuildStatus::Succeeded(Built { logs_ref, times, ..built }),
+            Err(reason) => BuildStatus::Failed(BuildFailure { reason, logs_ref, times }),
+        }
     }
+
+    /// A log that cannot be kept does not fail its build.
+    async fn keep_log(&self, log: &Path) -> Option<String> {
+        let read =
+            tokio::fs::read(log).await.map_err(|error| PortError::unavailable("read a build's log", error));
+        let kept = match read {
+            Ok(content) => self.blobs.put(content).await,
+            Err(error) => Err(error),
+        };
+        kept.inspect_err(|error| tracing::warn!(%error, "a build's log is not kept"))
+            .ok()
+            .map(|blob| blob.0.to_string())
+    }
+}
+
+/// A begun build. Whichever way its task ends, who waits is told to look; without an end on record it was cut off.
+struct Begun {
+    inner: Arc<Inner>,
+    key: Key,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.inner.records.cut_off(&self.key);
+        self.inner.hints.hint(&self.key.function, &self.key.unit);
+    }
+}
+
+fn failed(reason: String) -> BuildStatus {
+    BuildStatus::Failed(BuildFailure { reason, logs_ref: None, times: BuildTimes::default() })
+}
+
+/// Where checkouts lie, in a builder's folder.
+fn work_folder(folder: &Path) -> String {
+    folder.join("work").to_string_lossy().into_owned()
 }
 
 #[async_trait]
@@ -213,16 +251,17 @@ impl Builder for LocalBuilder {
             }
             record::Begun::Already => Ok(()),
             record::Begun::Now => {
-                let (inner, key, order) = (self.0.clone(), key.clone(), order.clone());
-                tokio::spawn(async move { inner.build(&key, &order).await });
+                let (begun, order) = (Begun { inner: self.0.clone(), key: key.clone() }, order.clone());
+                tokio::spawn(async move { begun.inner.build(&begun.key, &order).await });
                 Ok(())
             }
         }
     }
 
     async fn find(&self, key: &Key) -> Result<Option<BuildStatus>, PortError> {
-        let record =
-            self.0.records.get(key).map_err(|error| PortError::unavailable(format!("find {key}"), error))?;
-        Ok(record.as_ref().and_then(|record: &Record| self.0.records.status(record)))
+        Ok(self.0.records.get(key).and_then(|record| self.0.records.status(&record)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,9 +60,8 @@ impl Records {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "a record may have to be read from the disk one day")]
-    pub(super) fn get(&self, key: &Key) -> io::Result<Option<Record>> {
-        Ok(self.lock().get(&key.to_string()).cloned())
+    pub(super) fn get(&self, key: &Key) -> Option<Record> {
+        self.lock().get(&key.to_string()).cloned()
     }
 
     pub(super) fn newest(&self, service: &ServiceName, commit: Option<&str>) -> Option<Record> {
@@ -100,13 +99,19 @@ impl Records {
         Ok(Begun::Now)
     }
 
+    /// Records how a build ended. For this life of the host it has ended also when that cannot be written.
     pub(super) fn end(&self, key: &Key, status: BuildStatus) -> io::Result<()> {
         let mut known = self.lock();
         let Some(record) = known.get_mut(&key.to_string()) else { return Ok(()) };
-        let ended = Record { ended: Some(status), ..record.clone() };
-        self.write(&ended)?;
-        *record = ended;
-        Ok(())
+        record.ended = Some(status);
+        self.write(record)
+    }
+
+    /// A build whose task is gone does not run any more: if it has not ended, it must be begun again.
+    pub(super) fn cut_off(&self, key: &Key) {
+        if let Some(record) = self.lock().get_mut(&key.to_string()) {
+            record.life.clear();
+        }
     }
 
     fn write(&self, record: &Record) -> io::Result<()> {

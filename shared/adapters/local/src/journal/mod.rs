@@ -172,3 +172,6 @@ impl Facts for SqliteJournal {
         self.readers.run("journal latest", move |conn| read::latest(conn, &kind, &subject)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

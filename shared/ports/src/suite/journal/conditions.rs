@@ -2,7 +2,9 @@
 
 use longshore_events::{Fact, types::RequestMade};
 
-use super::sample::{ask, at, done, id, read, refused, request, routes, says, takes, todo, unit, untaken, writes};
+use super::sample::{
+    ask, at, done, id, read, refused, request, routes, says, takes, todo, unit, untaken, writes,
+};
 use crate::Journal;
 use crate::journal::{Commit, DecisionRow, LeaseRow, Opened, Receipt, Relied, Routes, SwitchWrite, UnitRow};
 
@@ -74,7 +76,8 @@ async fn a_commit_whose_reply_was_lost_is_a_conflict_the_second_time<J: Journal>
     };
     assert_eq!(after, expected);
     let owed = journal.owed(at(60), 0, 10).await.expect("a read");
-    let ids: Vec<_> = owed.deliveries.iter().map(|(function, event)| (function.as_str(), event.id.as_str())).collect();
+    let ids: Vec<_> =
+        owed.deliveries.iter().map(|(function, event)| (function.as_str(), event.id.as_str())).collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
     assert!(!ids.contains(&("build", "told")));
 }
@@ -115,7 +118,8 @@ async fn of_racers_one_mints_the_generation<J: Journal>(journal: &J) {
 }
 
 async fn a_lease_can_be_a_condition_alone<J: Journal>(journal: &J) {
-    done(journal, &Commit { lease: Some(takes("prod/api", None, Some("build/u"))), ..Commit::default() }).await;
+    done(journal, &Commit { lease: Some(takes("prod/api", None, Some("build/u"))), ..Commit::default() })
+        .await;
     let held = read(journal, &ask("e")).await.lease;
     let mut same = takes("prod/api", held.clone(), Some("build/u"));
     same.row = held.clone().unwrap_or_default();
@@ -151,7 +155,8 @@ async fn a_head_that_appeared_is_a_conflict<J: Journal>(journal: &J) {
 }
 
 async fn a_stopped_switch_is_a_conflict_for_who_must_run<J: Journal>(journal: &J) {
-    let running = |name: &str| Commit { running: vec!["all".into(), "prod".into()], ..writes(unit(name, None)) };
+    let running =
+        |name: &str| Commit { running: vec!["all".into(), "prod".into()], ..writes(unit(name, None)) };
     done(journal, &running("a")).await;
     done(journal, &switch("prod", true)).await;
     assert_eq!(read(journal, &ask("e")).await.stopped, ["prod"]);

@@ -22,7 +22,11 @@ async fn owed<J: Journal>(journal: &J, seconds: i64, grace_ms: u64, limit: usize
 /// The ids of what is owed to `build`, at that second after a grace of ten seconds.
 async fn to_build<J: Journal>(journal: &J, seconds: i64) -> Vec<String> {
     let found = owed(journal, seconds, 10_000, 100).await.deliveries;
-    found.into_iter().filter(|(function, _)| function == "build").map(|(_, event)| event.id.to_string()).collect()
+    found
+        .into_iter()
+        .filter(|(function, _)| function == "build")
+        .map(|(_, event)| event.id.to_string())
+        .collect()
 }
 
 async fn nothing_is_owed_at_first<J: Journal>(journal: &J) {
@@ -78,7 +82,12 @@ async fn putting_off_what_is_not_owed_does_nothing<J: Journal>(journal: &J) {
 }
 
 async fn units<J: Journal>(journal: &J, seconds: i64) -> Vec<String> {
-    owed(journal, seconds, 0, 100).await.units.into_iter().map(|(function, unit)| format!("{function}/{unit}")).collect()
+    owed(journal, seconds, 0, 100)
+        .await
+        .units
+        .into_iter()
+        .map(|(function, unit)| format!("{function}/{unit}"))
+        .collect()
 }
 
 async fn stands<J: Journal>(journal: &J, name: &str, row: UnitRow) {

@@ -7,7 +7,8 @@ use longshore_events::{
 };
 
 use crate::journal::{
-    Commit, CommitError, Committed, Journal, LeaseRow, LeaseWrite, Open, Opened, Routes, Todo, UnitRow, UnitWrite,
+    Commit, CommitError, Committed, Journal, LeaseRow, LeaseWrite, Open, Opened, Routes, Todo, UnitRow,
+    UnitWrite,
 };
 use crate::{EffectKind, Key};
 
