@@ -1,7 +1,7 @@
 //! The function `build`: makes an image of each service that a push touches.
 //!
 //! A unit is a service at a commit, `service@commit`. A commit is built when it is the branch's tip; one that is not is
-//! superseded (see [`decide`]). A push that touches nothing a service watches is not built: the service's last image
+//! superseded (see `decide.rs`). A push that touches nothing a service watches is not built: the service's last image
 //! stands for the new commit too, and is said again under it, so that the branch's tip always has an image.
 
 mod decide;

@@ -143,13 +143,11 @@ fn rest(context: &Context<'_>, state: State, choice: &Choice) -> Decided {
         }
     }
     let watched = before.told_at.map(|told| told + SignedDuration::from_millis(WATCH_MS));
-    match watched.filter(|until| context.at.now < *until && !before.candidates.is_empty()) {
-        Some(until) => decided.wake(until.min(context.after(30_000))),
-        None => {
-            decided.state.candidates.clear();
-            decided
-        }
+    if let Some(until) = watched.filter(|until| context.at.now < *until && !before.candidates.is_empty()) {
+        return decided.wake(until.min(context.after(30_000)));
     }
+    decided.state.candidates.clear();
+    decided
 }
 
 fn not_the_tip(context: &Context<'_>, state: &State, candidate: &Candidate) -> DeploymentFinished {

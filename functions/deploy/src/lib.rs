@@ -5,7 +5,7 @@
 //! starts, and the outside refuses older ones.
 //!
 //! An event only says look. What shall run is the image whose commit is the branch's tip when Git is asked (see
-//! [`choose`]), never simply the last one heard of.
+//! `choose.rs`), never simply the last one heard of.
 
 mod choose;
 mod decide;

@@ -60,10 +60,7 @@ impl PortError {
     }
 
     /// The input is wrong, and will stay so.
-    pub fn invalid(
-        operation: impl Into<String>,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
+    pub fn invalid(operation: impl Into<String>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Invalid, operation, source)
     }
 

@@ -31,5 +31,6 @@ pub use key::{EffectKind, Key};
 pub use registry::{Registry, Resolved};
 pub use secrets::{Secret, Secrets};
 pub use workloads::{
-    Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, RunSpec, Workload, Workloads,
+    Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, RunSpec, Workload,
+    Workloads,
 };
