@@ -1,7 +1,7 @@
 //! `longshore demo`: real pushes, a host killed in the middle of a rollout, a broken release, a race.
 //!
 //! Nothing is shown that did not happen: a real `git push`, a real build, real processes. Whether anything was lost or
-//! done twice is counted ([`count`]) from what witnesses outside the host wrote down.
+//! done twice is counted (`count.rs`) from what witnesses outside the host wrote down.
 
 mod count;
 mod facts;
