@@ -68,9 +68,14 @@ impl World {
 
     /// A host that is ready.
     pub(crate) fn up(&self) -> Host {
+        self.up_with(&[])
+    }
+
+    /// A host that is ready, with options.
+    pub(crate) fn up_with(&self, options: &[&str]) -> Host {
+        let words = [&["up", "--output", "json"], options].concat();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut child =
-            self.longshore(&["up", "--output", "json"]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = self.longshore(&words).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let log = || std::fs::read_to_string(self.path("log")).unwrap();
