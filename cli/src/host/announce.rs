@@ -3,8 +3,10 @@
 use anyhow::Result;
 
 use super::answers::{repositories, sources};
+use super::assemble::quoted;
 use super::options::UpOptions;
 use super::system::{OWN_SOURCE, System};
+use crate::api::TOKEN_USER;
 use crate::commands::line;
 
 /// Says that the host is ready: to people, or to programs.
@@ -17,10 +19,12 @@ pub(super) fn announce(system: &System, options: &UpOptions) -> Result<()> {
         return line(ready);
     }
     line(format!("longshore is up on {}; data in {}", system.ready.url(), system.ready.data.display()))?;
-    for repository in repositories(system).iter().filter_map(|repository| repository.remote.as_ref()) {
-        let remote = repository.replacen("http://", "http://longshore:$(cat TOKEN)@", 1);
-        let remote = remote.replace("TOKEN", &system.ready.token_file.display().to_string());
-        line(format!("push to it:   git remote add longshore \"{remote}\" && git push longshore"))?;
+    let password = format!("$(cat {})", quoted(&system.ready.token_file));
+    for repository in repositories(system) {
+        let Some(remote) = &repository.remote else { continue };
+        let remote = remote.replacen("http://", &format!("http://{TOKEN_USER}:{password}@"), 1);
+        let branch = &repository.branch;
+        line(format!("push to it:   git remote add longshore \"{remote}\" && git push longshore {branch}"))?;
     }
     for source in sources(system).iter().filter(|source| source.name != OWN_SOURCE) {
         let secret = source.secret_file.display();

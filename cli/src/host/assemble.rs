@@ -215,7 +215,7 @@ fn hook_script(program: &Path, data: &Path, repository: &Repository) -> String {
 }
 
 /// A path as one word of a shell.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 

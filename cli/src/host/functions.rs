@@ -57,3 +57,22 @@ pub(crate) fn routes() -> Routes {
         route::<longshore_intake::RefCheck>(),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_routing_table_is_what_the_functions_take() {
+        let table: Vec<_> =
+            routes().0.iter().map(|(name, kinds)| format!("{name}: {}", kinds.join(" "))).collect();
+        assert_eq!(
+            table,
+            [
+                "build: dev.longshore.push.received.v1",
+                "deploy: dev.longshore.image.pushed.v1 dev.longshore.request.made.v1",
+                "refcheck: dev.longshore.push.received.v1",
+            ]
+        );
+    }
+}

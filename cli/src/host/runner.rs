@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +15,9 @@ use longshore_frame::Function as _;
 use longshore_policy::{Environment, Policy};
 use longshore_ports::Hints as _;
 use longshore_runner::RunnerClient;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
@@ -23,8 +27,10 @@ use super::system::System;
 
 /// Between two looks whether the runner answers.
 const LOOK: Duration = Duration::from_millis(25);
-/// Looks until it must have started, or ended.
+/// Looks until it must have started.
 const START_LOOKS: u32 = 200;
+/// How long it has to end.
+const END: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 /// Between two starts when it does not start at all.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -102,7 +108,7 @@ pub(super) async fn ensure(
             return Ok(info.proxy);
         }
         tracing::info!("the runner's configuration changed; starting it again, its processes go on");
-        end(info.pid, client).await?;
+        end(info.pid).await?;
     }
     start(&folder.path)?;
     answers(client).await.with_context(|| {
@@ -123,17 +129,39 @@ async fn answers(client: &RunnerClient) -> Result<SocketAddr> {
     Err(last.map_or_else(|| anyhow::anyhow!("it was not asked"), Into::into))
 }
 
-/// Ends the runner and leaves its processes running.
-async fn end(pid: u32, client: &RunnerClient) -> Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.context("the runner has no pid")?, rustix::process::Signal::TERM)?;
-    for _ in 0..START_LOOKS {
-        if client.info().await.is_err() {
-            return Ok(());
-        }
-        sleep(LOOK).await;
+/// Ends the runner and leaves its processes running. Returns when it is gone, and its lock with it.
+async fn end(pid: u32) -> Result<()> {
+    let Some(process) = process(pid)? else { return Ok(()) };
+    pidfd_send_signal(&process, Signal::TERM).context("cannot end the runner")?;
+    gone(process).await
+}
+
+/// Ends everything that runs, and the runner. Returns when it is gone.
+pub(super) async fn shut_down(client: &RunnerClient) -> Result<()> {
+    let runner = process(client.info().await?.pid)?;
+    client.shutdown().await?;
+    match runner {
+        Some(runner) => gone(runner).await,
+        None => Ok(()),
     }
-    anyhow::bail!("the runner does not end; end it by hand (`longshore runner`), then start the host again")
+}
+
+/// A handle of a process, if it is there: its number alone could be another's by now.
+fn process(pid: u32) -> Result<Option<OwnedFd>> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("the runner has no pid")?;
+    match pidfd_open(pid, PidfdFlags::NONBLOCK) {
+        Err(Errno::SRCH) => Ok(None),
+        process => process.map(Some).context("cannot watch the runner"),
+    }
+}
+
+/// Waits until a process is gone.
+async fn gone(process: OwnedFd) -> Result<()> {
+    let wait = move || poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&END));
+    match tokio::task::spawn_blocking(wait).await? {
+        Ok(0) => anyhow::bail!("the runner does not end; end the process `longshore runner` by hand"),
+        waited => waited.map(|_| ()).context("cannot watch the runner"),
+    }
 }
 
 /// Starts the runner in a process group of its own, so that it outlives this host.

@@ -94,11 +94,8 @@ async fn run(folder: &DataFolder, policy: Policy, options: &UpOptions) -> Result
     // Before the runner is told to end: it would be started again.
     parts.shutdown().await;
     if services {
-        system
-            .runner
-            .shutdown()
-            .await
-            .context("the services were not stopped; `longshore up`, then `longshore down` again")?;
+        let why = "the services were not stopped; `longshore up`, then `longshore down` again";
+        runner::shut_down(&system.runner).await.context(why)?;
     }
     Ok(())
 }

@@ -65,6 +65,19 @@ fn a_runner_that_was_killed_is_back_at_once() {
 }
 
 #[test]
+fn a_runner_of_another_configuration_is_started_again() {
+    let world = World::new();
+    let mut host = world.up();
+    let runner = host.runner_pid();
+    host.signal("TERM");
+    host.wait();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let next = world.up_with(&["--proxy", &free.to_string()]);
+    assert_eq!(next.ready.proxy, free);
+    assert_ne!(next.runner_pid(), runner);
+}
+
+#[test]
 fn a_host_that_was_killed_goes_on_with_what_it_owed() {
     let world = World::new();
     let mut host = world.up();

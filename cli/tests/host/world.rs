@@ -36,16 +36,20 @@ image = "tools"
 name = "live"
 "#;
 
+/// The project's folder: a name that a careless script would trip over.
+const FOLDER: &str = "it's here";
+
 /// A folder with a configuration.
 pub(crate) struct World {
-    folder: tempfile::TempDir,
+    temporary: tempfile::TempDir,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("longshore.toml"), CONFIG).unwrap();
-        Self { folder }
+        let world = Self { temporary: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(world.path("")).unwrap();
+        std::fs::write(world.path("longshore.toml"), CONFIG).unwrap();
+        world
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -53,13 +57,13 @@ impl World {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.temporary.path().join(FOLDER).join(name)
     }
 
     /// `longshore` in the folder, with no settings of whoever runs the test.
     pub(crate) fn longshore(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-        command.args(words).current_dir(self.folder.path());
+        command.args(words).current_dir(self.path(""));
         for name in ["LONGSHORE_DATA", "LONGSHORE_HOST", "LONGSHORE_TOKEN", "LONGSHORE_LOG"] {
             command.env_remove(name);
         }
@@ -68,9 +72,14 @@ impl World {
 
     /// A host that is ready.
     pub(crate) fn up(&self) -> Host {
+        self.up_with(&[])
+    }
+
+    /// A host that is ready, with options.
+    pub(crate) fn up_with(&self, options: &[&str]) -> Host {
+        let words = [&["up", "--output", "json"], options].concat();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut child =
-            self.longshore(&["up", "--output", "json"]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = self.longshore(&words).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let log = || std::fs::read_to_string(self.path("log")).unwrap();

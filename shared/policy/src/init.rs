@@ -233,8 +233,10 @@ fn write_build(out: &mut Out, plan: &Plan<'_>) {
             out.note("  FROM scratch / COPY app /app / ENTRYPOINT [\"/app\"]");
         }
         Some(dockerfile) if dockerfile.has_run => {
-            out.note("It has RUN, so building it takes buildah, podman or docker on this machine. It compiles by itself,");
-            out.note("so there is no `prepare`. Without RUN the built-in packer would do, and faster.");
+            out.note(
+                "It has RUN, so building it takes buildah, podman or docker on this machine. It compiles by itself, so \
+                 there is no `prepare`. Without RUN the built-in packer would do, and faster.",
+            );
         }
         Some(_) => out.note("It has no RUN, so the built-in packer serves it; no container tool is needed."),
     }
@@ -273,9 +275,19 @@ impl Out {
         _ = writeln!(self.0, "\n{heading}");
     }
 
-    /// A comment; texts from outside come in quoted, so that they stay on the line.
+    /// A comment, in lines of at most 110 characters where its words allow; texts from outside come in quoted, so that
+    /// they stay on the line.
     fn note(&mut self, text: &str) {
-        _ = writeln!(self.0, "# {text}");
+        let mut line = String::from("#");
+        for word in text.split(' ') {
+            if line.len() > 1 && line.len() + 1 + word.len() > 110 {
+                _ = writeln!(self.0, "{line}");
+                "#".clone_into(&mut line);
+            }
+            line.push(' ');
+            line += word;
+        }
+        _ = writeln!(self.0, "{line}");
     }
 
     fn key(&mut self, key: &str, value: &str) {

@@ -46,17 +46,15 @@ impl<'a> Keys<'a> {
 
     fn note_unknown(&self, key: &toml_span::value::Key<'_>) {
         let name = key.name.as_ref();
-        let mut message = format!("unknown key `{}` in {}", quoted(name).trim_matches('"'), self.spec.title);
         let suggestion = nearest(name, self.spec.names());
-        let home = ALL.iter().find(|spec| spec.key(name).is_some()).filter(|_| suggestion.is_none());
-        match home {
-            Some(home) => message += &format!(": it belongs into {}", home.title),
-            None if suggestion.is_none() => {
-                let known: Vec<_> = self.spec.names().collect();
-                message += &format!(": known are {}", known.join(", "));
-            }
-            None => {}
-        }
+        let home = ALL.iter().find(|spec| spec.key(name).is_some());
+        let more = match (suggestion, home) {
+            (Some(_), _) => String::new(),
+            (None, Some(home)) => format!(": it belongs into {}", home.title),
+            (None, None) => format!(": known are {}", self.spec.names().collect::<Vec<_>>().join(", ")),
+        };
+        let message =
+            format!("unknown key `{}` in {}{more}", quoted(name).trim_matches('"'), self.spec.title);
         self.faults.add(key.span, Wrong::new(Code::UnknownKey, message).suggest(suggestion));
     }
 

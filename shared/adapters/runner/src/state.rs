@@ -244,11 +244,11 @@ mod tests {
         let record = Record { release: 3, digest, starts: 1, process, port: 9, ready: true, boot_ms: None };
         state.save(&stored).unwrap();
         state.save_record(&stored.desired.workload, &record).unwrap();
-        assert_eq!(state.load().unwrap()[0].1, *std::slice::from_ref(&record));
+        assert_eq!(state.load().unwrap()[0].1, std::slice::from_ref(&record));
         fs::write(data.path().join("boot.json"), "\"an earlier one\"").unwrap();
         let forgotten = Record { process: None, ..record };
         for _ in 0..2 {
-            assert_eq!(state.load().unwrap()[0].1, *std::slice::from_ref(&forgotten));
+            assert_eq!(state.load().unwrap()[0].1, std::slice::from_ref(&forgotten));
         }
     }
 

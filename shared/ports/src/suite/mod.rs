@@ -7,3 +7,4 @@ pub mod builder;
 pub mod git;
 pub mod journal;
 pub mod secrets;
+pub mod workloads;

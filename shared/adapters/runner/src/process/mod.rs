@@ -19,6 +19,9 @@ pub(crate) use launch::{Launch, bound_log};
 /// How often a process group is looked at while it ends.
 const GROUP_POLL: Duration = Duration::from_millis(20);
 
+/// How long what was killed may take to go.
+const DYING: Duration = Duration::from_secs(5);
+
 /// One process, told from a later one with the same pid by its start time; the leader of its process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Incarnation {
@@ -130,6 +133,11 @@ impl Process {
         }
         self.incarnation.kill_group();
         self.exited().await;
+        // The killed are gone in a moment; one that hangs in the kernel does not hold us up for ever.
+        let until = Instant::now() + DYING;
+        while self.incarnation.group_runs() && Instant::now() < until {
+            sleep(GROUP_POLL).await;
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use longshore_policy::{Policy, SAMPLE, check, schema};
 use serde_json::{Value, json};
 
+use crate::support::to_json;
+
 /// A commented line of TOML in the sample, without its `# `.
 fn commented(line: &str) -> Option<&str> {
     let toml = line.strip_prefix("# ")?;
@@ -46,18 +48,6 @@ fn checked(text: &str) -> Policy {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         panic!("{}\n{text}", faults.join("\n"))
     })
-}
-
-fn to_json(value: &toml_span::Value<'_>) -> Value {
-    use toml_span::value::ValueInner::{Array, Boolean, Float, Integer, String, Table};
-    match value.as_ref() {
-        String(text) => json!(text),
-        Integer(number) => json!(number),
-        Float(number) => json!(number),
-        Boolean(flag) => json!(flag),
-        Array(items) => items.iter().map(to_json).collect(),
-        Table(table) => table.iter().map(|(key, value)| (key.name.to_string(), to_json(value))).collect(),
-    }
 }
 
 #[test]
