@@ -56,11 +56,13 @@ fn a_host_needs_a_url_and_a_token() {
 }
 
 #[test]
-fn up_without_a_configuration_says_what_writes_one() {
-    let folder = folder(&[]);
-    let said = longshore(folder.path(), &["up"]);
-    assert_eq!(said.status, 1);
-    assert!(said.stderr.contains("longshore init"), "{}", said.stderr);
+fn up_refuses_a_configuration_that_is_missing_or_faulty_before_it_touches_anything() {
+    let folder = folder(&[("faulty.toml", "[[service]]\nnam = \"shop\"\n")]);
+    for (file, what) in [("missing.toml", "cannot read missing.toml"), ("faulty.toml", "faulty.toml:2:1")] {
+        let said = longshore(folder.path(), &["up", "--config", file]);
+        assert_eq!(said.status, 1);
+        assert!(said.stderr.contains(what), "{}", said.stderr);
+    }
     assert!(!folder.path().join(".longshore").exists());
 }
 
