@@ -76,14 +76,16 @@ fn service() -> &'static Path {
     PROGRAM.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner/service.rs");
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runner-service");
-        // Renamed when it is whole: another run of the tests may use it.
-        let aside = program.with_extension(std::process::id().to_string());
+        // Each test is a process of its own, and the linker's own files stand beside the output: a folder for each,
+        // and renamed when it is whole.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let aside = folder.path().join("service");
         let compiled = Command::new("rustc")
             .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
             .args([&aside, &source])
             .status();
         assert!(compiled.unwrap().success(), "the service does not compile");
-        fs::rename(aside, &program).unwrap();
+        fs::rename(&aside, &program).unwrap();
         program
     })
 }
