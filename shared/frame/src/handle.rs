@@ -6,18 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use longshore_events::{Event, EventId, Takes};
 use longshore_ports::{
-    Blobs, Clock, Journal, Key, PortError,
-    journal::{Commit, Open, Opened, Postpone, Receipt, UnitRow},
+    Blobs, Clock, Journal, PortError,
+    journal::{Commit, Open, Opened, Receipt},
 };
 
-use crate::{
-    At, Cause, Decision, Failure, Function, Lease, Told,
-    commit::{Plan, deadlettered, receipt},
-    retry::{self, DELIVERY_ATTEMPTS, EFFECT_ATTEMPTS},
-};
+use crate::{At, Cause, Decision, Failure, Function, Lease, Told, commit::Plan};
 
 /// Looks of one unit in one invocation, conflicts included, after which the sweep tries later.
-const LOOKS: u32 = 100;
+pub(crate) const LOOKS: u32 = 100;
 
 /// What every function needs of the outside to run at all.
 #[derive(Clone)]
@@ -116,7 +112,7 @@ pub(crate) enum Stage {
 }
 
 /// What comes after a step.
-enum Next {
+pub(crate) enum Next {
     /// Something changed meanwhile: read again and go on at the same stage.
     Reread,
     /// The event that was to be told is dealt with, or waits as a mark: go on at this stage.
@@ -265,115 +261,6 @@ impl<F: Function> Run<'_, F> {
         };
         At { now: self.now(), lease, stopped: !opened.stopped.is_empty() }
     }
-
-    /// Another invocation's effects are open: takes them over when its claim has ended, and leaves a told event as a
-    /// mark for whoever frees the unit.
-    async fn wait_or_take_over(
-        &self,
-        unit: &str,
-        row: &UnitRow,
-        told: Option<&Delivery<'_, F::Input>>,
-    ) -> Result<Next, PortError> {
-        let now = self.now();
-        let mut new = row.clone();
-        new.marked.extend(told.map(|told| told.event.id.clone()).filter(|id| !row.marked.contains(id)));
-        let busy = row.until.is_some_and(|until| until > now);
-        if !busy {
-            new.version += 1;
-            new.claim = Some(self.invocation.to_owned());
-            new.until = Some(retry::after(now, self.frame.claim_ms));
-        }
-        if new == *row {
-            return Ok(Next::Rest);
-        }
-        let commit = Commit { at: now, unit: Some(Self::write(unit, row, new)), ..Commit::default() };
-        match self.try_commit(&commit).await? {
-            None => Ok(Next::Reread),
-            Some(_) if busy => Ok(Next::Rest),
-            Some(new) => self.perform(unit, &new).await,
-        }
-    }
-
-    /// Performs what is committed, in order, up to the first error.
-    async fn perform(&self, unit: &str, row: &UnitRow) -> Result<Next, PortError> {
-        for todo in &row.todo {
-            let Err(error) = self.perform_one(unit, &todo.key, &todo.effect).await else { continue };
-            let attempts = row.attempts + 1;
-            tracing::warn!(function = F::NAME, unit, key = %todo.key, attempts, %error, "effect failed");
-            if error.is_temporary() && attempts < EFFECT_ATTEMPTS {
-                return self.back_off(unit, row, attempts).await;
-            }
-            let failure = Failure { key: todo.key.clone(), error: error.to_string(), attempts };
-            return Ok(Next::Go(Stage::GaveUp(failure)));
-        }
-        Ok(Next::Go(Stage::Performed))
-    }
-
-    async fn perform_one(&self, unit: &str, key: &Key, effect: &str) -> Result<(), PortError> {
-        let none = || PortError::invalid(format!("read the effect {key}"), "it is empty");
-        let effect: F::Effect = read(unit, effect)?.ok_or_else(none)?;
-        #[cfg(feature = "mutants")]
-        if self.frame.mutant == Some(crate::Mutant::KeysPerAttempt) {
-            let key = Key { name: format!("{}-{}", key.name, self.invocation), ..key.clone() };
-            return self.function.perform(unit, &key, &effect).await;
-        }
-        self.function.perform(unit, key, &effect).await
-    }
-
-    /// Commits that a unit is tried again later; its open effects stay, and are nobody's until then.
-    async fn back_off(&self, unit: &str, row: &UnitRow, attempts: u32) -> Result<Next, PortError> {
-        let mut row = row.clone();
-        for _ in 0..LOOKS {
-            let due = retry::next(self.now(), attempts, (self.invocation, unit));
-            let until = (!row.todo.is_empty()).then_some(due);
-            let new = UnitRow {
-                version: row.version + 1,
-                attempts,
-                claim: None,
-                until,
-                due: Some(due),
-                ..row.clone()
-            };
-            let commit =
-                Commit { at: self.now(), unit: Some(Self::write(unit, &row, new)), ..Commit::default() };
-            if self.try_commit(&commit).await?.is_some() {
-                break;
-            }
-            // Marked or taken over meanwhile.
-            let ask = Open { function: F::NAME.into(), unit: unit.into(), ..Open::default() };
-            let read = self.frame.journal.open(&ask).await?.unit.unwrap_or_default();
-            if read.version != row.version {
-                break;
-            }
-            row = read;
-        }
-        Ok(Next::Rest)
-    }
-
-    /// The unit could not be looked at: the event, or the unit, is tried again later.
-    async fn put_off(
-        &self,
-        unit: &str,
-        row: &UnitRow,
-        told: Option<&Delivery<'_, F::Input>>,
-        opened: &Opened,
-        error: &PortError,
-    ) -> Result<Next, PortError> {
-        tracing::warn!(function = F::NAME, unit, %error, "cannot look");
-        let Some(delivery) = told else { return self.back_off(unit, row, row.attempts + 1).await };
-        let attempts = opened.delivery_attempts + 1;
-        let mut commit = Commit { at: self.now(), ..Commit::default() };
-        if error.is_temporary() && attempts < DELIVERY_ATTEMPTS {
-            let due = retry::next(commit.at, attempts, (self.invocation, unit));
-            let event = delivery.event.id.clone();
-            commit.postpone = Some(Postpone { function: F::NAME.into(), event, attempts, due });
-        } else {
-            commit.receipt = Some(receipt::<F>(unit, delivery, opened));
-            let said = deadlettered::<F>(unit, &delivery.event.then(), error.to_string(), attempts);
-            commit.events = self.events(unit, &format!("unseen/{}", delivery.event.id), vec![said])?;
-        }
-        self.try_commit(&commit).await.map(|_| Next::Rest)
-    }
 }
 
 /// `Some` when the unit needs no telling: it has a receipt, or nothing is owed. True when all units have one.
@@ -414,7 +301,7 @@ pub(crate) fn holder<F: Function>(unit: &str) -> String {
 }
 
 /// Reads a stored row; `None` when there is none yet.
-fn read<T: serde::de::DeserializeOwned>(unit: &str, text: &str) -> Result<Option<T>, PortError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(unit: &str, text: &str) -> Result<Option<T>, PortError> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -12,6 +12,7 @@
 
 mod commit;
 mod decision;
+mod effects;
 mod function;
 mod handle;
 #[cfg(feature = "mutants")]
