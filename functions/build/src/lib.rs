@@ -9,7 +9,6 @@ mod state;
 
 use std::sync::Arc;
 
-use globset::{Glob, GlobSetBuilder};
 use longshore_events::{
     CommitId, Fact, ServiceName, takes,
     types::{ImagePushed, RefKind},
@@ -151,7 +150,8 @@ impl Build {
             return Ok(None);
         };
         let changes = self.git.compare(&target.repository.name, commit, &target.commit).await?;
-        let untouched = changes.paths.is_some_and(|paths| !touches(&target.source.watch, &paths));
+        let untouched =
+            changes.paths.is_some_and(|paths| !target.source.touched_by(paths.iter().map(String::as_str)));
         Ok(untouched.then(|| last.clone()))
     }
 }
@@ -170,14 +170,4 @@ fn start_key(unit: &str) -> Key {
         kind: EffectKind::Named,
         restoring: false,
     }
-}
-
-/// Whether a path matches one of the globs. A glob that is none counts as matching: better one build too many.
-fn touches(globs: &[String], paths: &[String]) -> bool {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        let Ok(glob) = Glob::new(glob) else { return true };
-        set.add(glob);
-    }
-    set.build().is_ok_and(|set| paths.iter().any(|path| set.is_match(path)))
 }
