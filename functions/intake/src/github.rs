@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::push::{Draft, Heard, Hearing, Paths, commit, known};
+use crate::push::{Draft, Heard, Hearing, ListedCommit, Paths, commit, known};
 use crate::{Refusal, percent};
 
 /// GitHub lists at most so many commits in a push.
@@ -25,21 +25,11 @@ struct Push {
     #[serde(default)]
     forced: bool,
     #[serde(default)]
-    commits: Vec<Commit>,
+    commits: Vec<ListedCommit>,
     head_commit: Option<HeadCommit>,
     repository: Repository,
     pusher: Option<Pusher>,
     sender: Option<Sender>,
-}
-
-#[derive(Deserialize)]
-struct Commit {
-    #[serde(default)]
-    added: Vec<String>,
-    #[serde(default)]
-    modified: Vec<String>,
-    #[serde(default)]
-    removed: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -140,10 +130,7 @@ fn push(hearing: &Hearing<'_>, push: &Push) -> Result<Heard, Refusal> {
 fn paths(push: &Push, created: bool) -> Paths {
     let commits = &push.commits;
     let partial = created || push.forced || commits.is_empty() || commits.len() >= MAX_COMMITS;
-    Paths::of(
-        commits.iter().flat_map(|c| [&c.added, &c.modified, &c.removed]).flatten().map(String::as_str),
-        partial,
-    )
+    Paths::of_commits(commits, partial)
 }
 
 /// `create` and `delete` name no commit: they say that the ref is worth a look.

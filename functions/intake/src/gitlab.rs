@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Refusal;
 use crate::github::{brief, checked};
-use crate::push::{Draft, Heard, Hearing, Paths, commit, known};
+use crate::push::{Draft, Heard, Hearing, ListedCommit, Paths, commit, known};
 
 #[derive(Deserialize)]
 struct Push {
@@ -19,7 +19,7 @@ struct Push {
     user_username: Option<String>,
     project: Project,
     #[serde(default)]
-    commits: Vec<Commit>,
+    commits: Vec<ListedCommit>,
     total_commits_count: Option<u64>,
 }
 
@@ -27,16 +27,6 @@ struct Push {
 struct Project {
     path_with_namespace: String,
     git_http_url: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Commit {
-    #[serde(default)]
-    added: Vec<String>,
-    #[serde(default)]
-    modified: Vec<String>,
-    #[serde(default)]
-    removed: Vec<String>,
 }
 
 /// Translates a verified delivery.
@@ -94,10 +84,7 @@ fn push(hearing: &Hearing<'_>, push: &Push) -> Result<Heard, Refusal> {
 fn paths(push: &Push, created: bool, count: u64) -> Paths {
     let listed = push.commits.len() as u64;
     let partial = created || listed == 0 || count > listed;
-    Paths::of(
-        push.commits.iter().flat_map(|c| [&c.added, &c.modified, &c.removed]).flatten().map(String::as_str),
-        partial,
-    )
+    Paths::of_commits(&push.commits, partial)
 }
 
 /// The provider's id of the delivery, and the last part of the event's id.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use longshore_events::types::{PushReceived, RefKind};
 use longshore_events::{ChainId, CommitId, Data, Event, EventId, Link, RefName, RepositoryName};
 use longshore_policy::Policy;
+use serde::Deserialize;
 
 use crate::Refusal;
 use crate::request::Headers;
@@ -116,6 +117,17 @@ pub(crate) fn commit(text: &str) -> Result<Option<CommitId>, Refusal> {
     CommitId::new(text).map(Some).map_err(|error| Refusal::Unusable(error.to_string()))
 }
 
+/// A commit of a push, as GitHub and GitLab both list it.
+#[derive(Deserialize)]
+pub(crate) struct ListedCommit {
+    #[serde(default)]
+    added: Vec<String>,
+    #[serde(default)]
+    modified: Vec<String>,
+    #[serde(default)]
+    removed: Vec<String>,
+}
+
 /// The paths that a push touched, sorted.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
@@ -130,7 +142,12 @@ impl Paths {
     }
 
     /// Those of the commits that a provider lists; `truncated` when it lists not all of them.
-    pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>, truncated: bool) -> Self {
+    pub(crate) fn of_commits(commits: &[ListedCommit], truncated: bool) -> Self {
+        let names = commits.iter().flat_map(|commit| [&commit.added, &commit.modified, &commit.removed]);
+        Self::of(names.flatten().map(String::as_str), truncated)
+    }
+
+    fn of<'a>(names: impl Iterator<Item = &'a str>, truncated: bool) -> Self {
         let names: BTreeSet<&str> = names.collect();
         let bytes: usize = names.iter().map(|name| name.len()).sum();
         if names.len() > MAX_PATHS || bytes > MAX_PATH_BYTES {
