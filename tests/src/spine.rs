@@ -249,6 +249,11 @@ impl Invoke for Spine {
     }
 
     fn also_swept(&self) -> Vec<(String, Call)> {
+        // The host hints each repository when it starts, and starts again after a crash; from its first commit on
+        // the ref check is due by itself.
+        if self.journal.has_unit(RefCheck::NAME, "shop") {
+            return Vec::new();
+        }
         vec![(RefCheck::NAME.to_owned(), Call::Wake("shop".into()))]
     }
 

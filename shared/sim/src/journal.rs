@@ -75,6 +75,11 @@ impl MemoryJournal {
         owed.chain(units).chain(held).collect()
     }
 
+    /// Whether a unit was ever committed.
+    pub fn has_unit(&self, function: &str, unit: &str) -> bool {
+        self.lock().units.contains_key(&(function.to_owned(), unit.to_owned()))
+    }
+
     /// Every event, in the order of writing.
     pub fn events(&self) -> Vec<Event> {
         let rows = self.lock();
