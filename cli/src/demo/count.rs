@@ -1,4 +1,4 @@
-//! Lost and twice, counted from what witnesses outside the host wrote down.
+//! Lost and twice, counted from what witnesses outside the host wrote down; the end-to-end tests count by it too.
 //!
 //! - *lost*: tips of the branch that neither ran nor were refused with a reason.
 //! - *twice*: more than one first start of one release (a restart after an exit does not count), more than one image
@@ -9,11 +9,23 @@ use std::time::Duration;
 
 /// What a witness wrote: one line for each run of `prepare` and each start of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Witness {
+pub enum Witness {
     /// `prepare` ran for a commit.
-    Prepare { commit: String },
+    Prepare {
+        /// Which.
+        commit: String,
+    },
     /// The service started: for a release, for the first time or again, from a program of this checksum.
-    Start { commit: String, release: u64, restart: u64, program: String },
+    Start {
+        /// The commit that it was built from.
+        commit: String,
+        /// The release's number.
+        release: u64,
+        /// How often it was started before.
+        restart: u64,
+        /// The checksum.
+        program: String,
+    },
 }
 
 impl Witness {
@@ -26,7 +38,7 @@ impl Witness {
 }
 
 /// Reads the witnesses' file; lines that are none of theirs do not count.
-pub(super) fn witnesses(text: &str) -> Vec<Witness> {
+pub fn witnesses(text: &str) -> Vec<Witness> {
     text.lines().filter_map(witness).collect()
 }
 
@@ -48,43 +60,43 @@ fn witness(line: &str) -> Option<Witness> {
 
 /// An answer of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// The commit that answered.
-    pub(super) commit: String,
+    pub commit: String,
     /// When the request was sent.
-    pub(super) sent: Duration,
+    pub sent: Duration,
     /// When the answer was there.
-    pub(super) answered: Duration,
+    pub answered: Duration,
 }
 
 /// All that is counted from.
 #[derive(Debug, Clone, Default)]
-pub(super) struct History {
+pub struct History {
     /// What the witnesses wrote.
-    pub(super) witnesses: Vec<Witness>,
+    pub witnesses: Vec<Witness>,
     /// What the client wrote.
-    pub(super) answers: Vec<Answer>,
+    pub answers: Vec<Answer>,
     /// The digests that were accepted for a commit.
-    pub(super) digests: BTreeMap<String, BTreeSet<String>>,
+    pub digests: BTreeMap<String, BTreeSet<String>>,
     /// Commits that the branch pointed to when a scene was over, and whether each ran or was refused with a reason.
-    pub(super) tips: Vec<(String, bool)>,
+    pub tips: Vec<(String, bool)>,
     /// Commits whose release was rolled back: from these the traffic may return.
-    pub(super) rolled_back: BTreeSet<String>,
+    pub rolled_back: BTreeSet<String>,
 }
 
 /// What was counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Count {
+pub struct Count {
     /// Each thing that was lost, in one line.
-    pub(super) lost: Vec<String>,
+    pub lost: Vec<String>,
     /// Each thing that happened twice, in one line.
-    pub(super) twice: Vec<String>,
+    pub twice: Vec<String>,
     /// Runs of `prepare` beyond the first of a commit: allowed, as the host was killed.
-    pub(super) prepared_again: usize,
+    pub prepared_again: usize,
 }
 
 /// Counts.
-pub(super) fn count(history: &History) -> Count {
+pub fn count(history: &History) -> Count {
     let lost = history.tips.iter().filter(|(_, settled)| !settled);
     let mut twice = first_starts(&history.witnesses);
     twice.extend(images(history));

@@ -10,7 +10,7 @@ use longshore_events::{
 
 /// How a commit came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// It runs, or ran until a newer one did.
     Ran,
     /// It was not let in, or was taken back; with the reason.
@@ -19,11 +19,11 @@ pub(super) enum Fate {
 
 /// The events so far, in order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts(pub(super) Vec<Event>);
+pub struct Facts(pub Vec<Event>);
 
 impl Facts {
     /// Whether a rollout of `commit` began.
-    pub(super) fn started(&self, commit: &str) -> bool {
+    pub fn started(&self, commit: &str) -> bool {
         self.0.iter().any(|event| match &event.data {
             Data::DeploymentStarted(fact) => is(fact.commit.as_ref(), commit),
             _ => false,
@@ -31,7 +31,7 @@ impl Facts {
     }
 
     /// How `commit` came to its end, when it has. One that was overtaken by a newer one has no fate of its own.
-    pub(super) fn fate(&self, commit: &str) -> Option<Fate> {
+    pub fn fate(&self, commit: &str) -> Option<Fate> {
         self.0.iter().rev().find_map(|event| match &event.data {
             Data::BuildFinished(fact)
                 if fact.outcome == BuildOutcome::Failed && is(Some(&fact.commit), commit) =>
@@ -44,12 +44,12 @@ impl Facts {
     }
 
     /// When the rollout of `commit` was over.
-    pub(super) fn ran_at(&self, commit: &str) -> Option<Timestamp> {
+    pub fn ran_at(&self, commit: &str) -> Option<Timestamp> {
         self.finished(commit, DeploymentOutcome::Succeeded).next().map(|(at, _)| at)
     }
 
     /// The commits that were rolled back.
-    pub(super) fn rolled_back(&self) -> BTreeSet<String> {
+    pub fn rolled_back(&self) -> BTreeSet<String> {
         let back = |event: &Event| match &event.data {
             Data::DeploymentFinished(fact) if fact.outcome == DeploymentOutcome::RolledBack => {
                 fact.commit.as_ref().map(ToString::to_string)
@@ -60,7 +60,7 @@ impl Facts {
     }
 
     /// The digests that were accepted for each commit.
-    pub(super) fn digests(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub fn digests(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut digests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for event in &self.0 {
             if let Data::ImagePushed(image) = &event.data
@@ -74,7 +74,7 @@ impl Facts {
 
     /// From the acceptance of the push of `commit` to its first answer, in milliseconds, less the time of git, of
     /// `prepare` and `test`, and of the service from spawn to listen: what is left is Longshore's own.
-    pub(super) fn overhead_ms(&self, commit: &str, answered: Timestamp) -> Option<u64> {
+    pub fn overhead_ms(&self, commit: &str, answered: Timestamp) -> Option<u64> {
         let pushed = self.0.iter().find(|event| match &event.data {
             Data::PushReceived(push) => is(push.after.as_ref(), commit),
             _ => false,

@@ -3,8 +3,8 @@
 //! Nothing is shown that did not happen: a real `git push`, a real build, real processes. Whether anything was lost or
 //! done twice is counted (`count.rs`) from what witnesses outside the host wrote down.
 
-mod count;
-mod facts;
+pub mod count;
+pub mod facts;
 mod host;
 mod leftovers;
 mod report;

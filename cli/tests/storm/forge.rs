@@ -1,0 +1,193 @@
+//! A forge: repositories that people push to, and a webhook for each push, sent twice, late and in any order, once
+//! each time: whoever is not there to take it has missed it.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use longshore_intake::sign;
+use longshore_ports::Secret;
+
+/// The repositories, and a working copy of each.
+pub(crate) struct Forge {
+    folder: PathBuf,
+}
+
+/// A push that was made.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    pub(crate) service: usize,
+    pub(crate) commit: String,
+    pub(crate) broken: bool,
+    before: String,
+    number: usize,
+}
+
+impl Forge {
+    pub(crate) fn new(folder: PathBuf, services: usize) -> Self {
+        let forge = Self { folder };
+        for service in 0..services {
+            let (bare, work) = (forge.bare(service), forge.work(service));
+            std::fs::create_dir_all(&work).unwrap();
+            git(&forge.folder, &["init", "--quiet", "--bare", "--initial-branch=main", path(&bare)]);
+            git(&work, &["init", "--quiet", "--initial-branch=main"]);
+            git(&work, &["remote", "add", "origin", path(&bare)]);
+            let dockerfile = "FROM scratch\nCOPY service commit broken /\nENTRYPOINT [\"/service\"]\n";
+            std::fs::write(work.join("Dockerfile"), dockerfile).unwrap();
+        }
+        forge
+    }
+
+    /// Where a service's repository can be cloned from.
+    pub(crate) fn bare(&self, service: usize) -> PathBuf {
+        self.folder.join(format!("s{service}.git"))
+    }
+
+    fn work(&self, service: usize) -> PathBuf {
+        self.folder.join(format!("work-s{service}"))
+    }
+
+    /// Commits, and pushes.
+    pub(crate) fn push(&self, service: usize, number: usize, broken: bool) -> Push {
+        let work = self.work(service);
+        let before = match number {
+            0 => "0".repeat(40),
+            _ => git(&work, &["rev-parse", "HEAD"]),
+        };
+        std::fs::write(work.join("broken"), broken.to_string()).unwrap();
+        std::fs::write(work.join("number"), number.to_string()).unwrap();
+        git(&work, &["add", "--all"]);
+        git(&work, &["commit", "--quiet", "--message", &format!("change {number}")]);
+        git(&work, &["push", "--quiet", "origin", "main"]);
+        let commit = git(&work, &["rev-parse", "HEAD"]);
+        Push { service, commit, broken, before, number }
+    }
+}
+
+/// A name as webhooks say it.
+pub(crate) fn full_name(service: usize) -> String {
+    format!("acme/s{service}")
+}
+
+/// Runs git with no settings of whoever runs the test; what it printed.
+fn git(folder: &Path, words: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "gc.auto=0"])
+        .args(words)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The webhooks on their way, and who carries them.
+pub(crate) struct Mail {
+    posted: mpsc::Sender<(Push, [Duration; 2])>,
+    carrier: JoinHandle<Delivered>,
+}
+
+/// What became of the webhooks.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    /// How many were taken.
+    pub(crate) taken: usize,
+    /// How many nobody was there to take, or to say so.
+    pub(crate) missed: usize,
+}
+
+impl Mail {
+    /// Carries webhooks to this address.
+    pub(crate) fn to(address: SocketAddr, secret: Secret) -> Self {
+        let (posted, received) = mpsc::channel();
+        let carrier = thread::spawn(move || carry(&received, address, &secret));
+        Self { posted, carrier }
+    }
+
+    /// Sends a push's webhook twice, to arrive after these delays.
+    pub(crate) fn post(&self, push: Push, delays: [Duration; 2]) {
+        self.posted.send((push, delays)).unwrap();
+    }
+
+    /// Waits until all have arrived.
+    pub(crate) fn delivered(self) -> Delivered {
+        drop(self.posted);
+        self.carrier.join().unwrap()
+    }
+}
+
+fn carry(
+    received: &mpsc::Receiver<(Push, [Duration; 2])>,
+    address: SocketAddr,
+    secret: &Secret,
+) -> Delivered {
+    let (mut waiting, mut pushes, mut delivered) = (BTreeSet::new(), Vec::new(), Delivered::default());
+    let mut more = true;
+    while more || !waiting.is_empty() {
+        let wait = waiting.first().map_or(Duration::from_secs(1), |(at, ..): &(Instant, usize, usize)| {
+            at.saturating_duration_since(Instant::now())
+        });
+        match received.recv_timeout(wait) {
+            Ok((push, delays)) => {
+                let arrivals = delays.into_iter().enumerate();
+                waiting.extend(arrivals.map(|(n, delay)| (Instant::now() + delay, pushes.len(), n)));
+                pushes.push(push);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                more = false;
+                thread::sleep(wait);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let due = waiting.first().is_some_and(|(at, ..)| *at <= Instant::now());
+        let Some((_, index, _)) = due.then(|| waiting.pop_first()).flatten() else { continue };
+        match send(address, secret, &pushes[index]) {
+            Ok(status) => {
+                assert_eq!(status, "202", "{:?}", pushes[index]);
+                delivered.taken += 1;
+            }
+            Err(_) => delivered.missed += 1,
+        }
+    }
+    delivered
+}
+
+/// The status that was answered; an error when the host was away, or went away.
+fn send(to: SocketAddr, secret: &Secret, push: &Push) -> io::Result<String> {
+    let name = full_name(push.service);
+    let body = serde_json::json!({
+        "ref": "refs/heads/main", "before": push.before, "after": push.commit, "created": push.number == 0,
+        "deleted": false, "forced": false, "repository": { "full_name": name }, "pusher": { "name": "test" },
+        "commits": [{ "id": push.commit, "added": [], "modified": ["number", "broken"], "removed": [] }],
+    });
+    let body = body.to_string();
+    let signature = sign::github(secret, body.as_bytes());
+    let mut stream = TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let head = format!(
+        "POST /hooks/github HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {}\r\n\
+         content-type: application/json\r\nx-github-event: push\r\nx-github-delivery: {name}-{}\r\n\
+         x-hub-signature-256: {signature}\r\n\r\n",
+        body.len(),
+        push.number,
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split(' ').nth(1).map(ToOwned::to_owned);
+    status.ok_or_else(|| io::Error::other("the host went away before it answered"))
+}

@@ -1,0 +1,192 @@
+//! A storm on built programs: 500 pushes over 10 services, every webhook sent twice and shuffled, the host killed 20
+//! times at random. Nothing may be lost, nothing happen twice, and the tip of every branch must run.
+//!
+//! `LONGSHORE_STORM_SEED` repeats what was left to chance; `LONGSHORE_STORM_KEEP` keeps the folder.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
+#![expect(clippy::print_stderr, reason = "what the storm was, for whoever reads the test's output")]
+
+mod chance;
+mod client;
+mod forge;
+mod host;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chance::Chance;
+use client::Client;
+use forge::{Delivered, Forge, Mail, Push, full_name};
+use host::Host;
+use longshore_cli::demo::count::{self, Count, History};
+use longshore_cli::demo::facts::{Facts, Fate};
+use longshore_ports::Secret;
+
+const SERVICES: usize = 10;
+const PUSHES: usize = 500;
+const KILLS: usize = 20;
+/// A webhook arrives within this many milliseconds, so that those of later pushes overtake it.
+const LATE_MS: u64 = 4_000;
+/// A killed host is away for up to so many milliseconds.
+const AWAY_MS: u64 = 500;
+/// So many pushes of a hundred never become ready.
+const BROKEN: u64 = 4;
+/// How long everything may take to come to rest after the last push.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+#[test]
+fn a_storm_of_pushes_and_kills_loses_nothing_and_does_nothing_twice() {
+    let seed = std::env::var("LONGSHORE_STORM_SEED").map_or(1, |seed| seed.parse().unwrap());
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().canonicalize().unwrap();
+    let forge = Forge::new(folder.join("forge"), SERVICES);
+    write_configuration(&folder, &forge, &compile_service(&folder));
+    let mut host = Host::start(&folder);
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..SERVICES)
+        .map(|service| Client::start(host.ready.proxy, format!("s{service}.live.localhost"), begun))
+        .collect();
+
+    let (tips, mail) = storm(&mut host, &forge, &folder, seed);
+    let stormed = begun.elapsed();
+    let settled = at_rest(&host, &clients, &tips);
+    let facts = Facts(host.events());
+    let unsettled: Vec<_> = settled.iter().filter(|(_, settled)| !settled).collect();
+    eprintln!(
+        "seed {seed}: {PUSHES} pushes in {stormed:?}, at rest after {:?}; {} webhooks taken, {} missed; {} events",
+        begun.elapsed(),
+        mail.taken,
+        mail.missed,
+        facts.0.len(),
+    );
+    if std::env::var_os("LONGSHORE_STORM_KEEP").is_some() {
+        eprintln!("kept in {}", temporary.keep().display());
+    }
+    assert!(unsettled.is_empty(), "{unsettled:?}");
+    for (service, client) in clients.iter().enumerate() {
+        let count = count_of(service, client, &facts, &folder, &settled[service]);
+        assert_eq!((&count.lost, &count.twice), (&Vec::new(), &Vec::new()), "s{service}");
+    }
+}
+
+/// Pushes, delivers and kills; the last push of each service.
+fn storm(host: &mut Host, forge: &Forge, folder: &Path, seed: u64) -> (Vec<Push>, Delivered) {
+    let mut chance = Chance::new(seed);
+    let secret = std::fs::read_to_string(folder.join(".longshore/secrets/github")).unwrap();
+    let mail = Mail::to(host.ready.listen, Secret::new(secret.trim()));
+    let (kills, mut numbers, mut tips) = (kills(&mut chance), [0; SERVICES], vec![None; SERVICES]);
+    for n in 0..PUSHES {
+        let away = kills.contains(&n).then(|| Instant::now() + Duration::from_millis(chance.below(AWAY_MS)));
+        if away.is_some() {
+            host.kill();
+        }
+        let (service, broken) = which(n, &mut chance);
+        let push = forge.push(service, numbers[service], broken);
+        numbers[service] += 1;
+        tips[service] = Some(push.clone());
+        mail.post(push, [(); 2].map(|()| Duration::from_millis(chance.below(LATE_MS))));
+        if let Some(until) = away {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            host.start_again();
+        }
+    }
+    (tips.into_iter().flatten().collect(), mail.delivered())
+}
+
+/// The service of a push, and whether it is broken. All services begin with a good one; of those that they end with,
+/// every third is broken.
+fn which(n: usize, chance: &mut Chance) -> (usize, bool) {
+    let end = PUSHES - SERVICES;
+    match n {
+        _ if n < SERVICES => (n, false),
+        _ if n >= end => (n - end, (n - end) % 3 == 0),
+        _ => (usize::try_from(chance.below(SERVICES as u64)).unwrap(), chance.below(100) < BROKEN),
+    }
+}
+
+/// Before which pushes the host is killed.
+fn kills(chance: &mut Chance) -> BTreeSet<usize> {
+    let mut kills = BTreeSet::new();
+    while kills.len() < KILLS {
+        kills.insert(usize::try_from(chance.below(PUSHES as u64)).unwrap());
+    }
+    kills
+}
+
+/// Waits until every tip runs and answers, or was refused, and nothing is left to do; which of them came so far.
+fn at_rest(host: &Host, clients: &[Client], tips: &[Push]) -> Vec<(String, bool)> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let facts = Facts(host.events());
+        let settled: Vec<_> = tips
+            .iter()
+            .map(|tip| {
+                let settled = match facts.fate(&tip.commit) {
+                    Some(Fate::Ran) => clients[tip.service].last().as_ref() == Some(&tip.commit),
+                    Some(Fate::Refused(_)) => tip.broken,
+                    None => false,
+                };
+                (tip.commit.clone(), settled)
+            })
+            .collect();
+        let work = host.status().work;
+        let rests = work.deliveries == 0 && work.busy == 0;
+        if (settled.iter().all(|(_, settled)| *settled) && rests) || Instant::now() > until {
+            assert!(rests, "after {PATIENCE:?} still {work:?}");
+            return settled;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn count_of(service: usize, client: &Client, facts: &Facts, folder: &Path, tip: &(String, bool)) -> Count {
+    let witnesses = std::fs::read_to_string(witness(folder, service)).unwrap();
+    let witnesses = count::witnesses(&witnesses);
+    count::count(&History {
+        witnesses,
+        answers: client.answers(),
+        digests: facts.digests(),
+        tips: vec![tip.clone()],
+        rolled_back: facts.rolled_back(),
+    })
+}
+
+fn witness(folder: &Path, service: usize) -> PathBuf {
+    folder.join(format!("witness-s{service}.log"))
+}
+
+fn write_configuration(folder: &Path, forge: &Forge, program: &Path) {
+    let mut text = String::from(
+        "[host]\nlisten = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:0\"\nref_check = \"5s\"\n\
+         [[source]]\nname = \"github\"\nprovider = \"github\"\n\
+         [[environment]]\nname = \"live\"\ndeadline = \"4s\"\nsettle = \"200ms\"\n",
+    );
+    for service in 0..SERVICES {
+        let (name, url) = (full_name(service), forge.bare(service));
+        let (witness, url) = (witness(folder, service), url.display().to_string());
+        text += &format!(
+            "[[repository]]\nname = \"{name}\"\nurl = \"{url}\"\n\
+             [[service]]\nname = \"s{service}\"\nrepository = \"{name}\"\nprepare = [\"sh\", \"-c\", '''\n\
+             echo \"prepare $LONGSHORE_COMMIT $$\" >> \"$1\"\n\
+             cp \"$2\" service && printf %s \"$LONGSHORE_COMMIT\" > commit\n''', \"prepare\", \"{}\", \"{}\"]\n\
+             [service.run]\nready = {{ path = \"/ready\" }}\nenv = {{ WITNESS = \"{}\" }}\ndrain = \"1s\"\nstop = \"1s\"\n",
+            witness.display(),
+            program.display(),
+            witness.display(),
+        );
+    }
+    std::fs::write(folder.join("longshore.toml"), text).unwrap();
+}
+
+/// Compiles the service: static, since its image has nothing else in it.
+fn compile_service(folder: &Path) -> PathBuf {
+    let program = folder.join("service");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/storm/service.rs");
+    let options = ["--edition=2024", "-Ctarget-feature=+crt-static", "-Cstrip=symbols", "-o"];
+    let mut rustc = Command::new("rustc");
+    let status = rustc.args(options).arg(&program).arg(source).status().unwrap();
+    assert!(status.success());
+    program
+}
