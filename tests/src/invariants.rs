@@ -24,6 +24,7 @@ pub(crate) fn faults(
     wrong.extend(builder.wrong());
     wrong.extend(workloads.wrong());
     let events = journal.events();
+    wrong.extend(events.iter().filter_map(|event| heedless(journal, &events, event)));
     let Some(tip) = git.truth(&repo(), &main_branch()) else { return wrong };
     let (ours, environment) = (SERVICES.iter().filter_map(|name| ServiceName::new(name).ok()), "local");
     for service in ours {
@@ -51,6 +52,21 @@ pub(crate) fn faults(
         }
     }
     wrong
+}
+
+/// A rollout began or went forward while a switch said stop, and nobody had asked to roll back.
+fn heedless(journal: &MemoryJournal, events: &[Event], event: &Event) -> Option<String> {
+    let environment = match &event.data {
+        Data::DeploymentStarted(fact) => &fact.environment,
+        Data::DeploymentAdvanced(fact) => &fact.environment,
+        _ => return None,
+    };
+    let stopped = journal.stopped_at(&event.id);
+    let heeds = !stopped.contains("all") && !stopped.contains(environment.as_str());
+    let asked = |cause: &Event| {
+        event.link.cause.as_ref() == Some(&cause.id) && matches!(cause.data, Data::RequestMade(_))
+    };
+    (!heeds && !events.iter().any(asked)).then(|| format!("{} although {stopped:?} said stop", event.kind()))
 }
 
 /// The digest was taken back or refused, and somebody said why.

@@ -1,5 +1,6 @@
 //! The simulated spine: every function of the spine assembled over the simulator's world, and what must hold at rest.
 
+mod drill;
 mod invariants;
 mod script;
 mod spine;

@@ -9,7 +9,7 @@ use longshore_events::{
 };
 use longshore_ports::{BlobRef, BuildOrder, Clock};
 use longshore_sim::{
-    Air, Rng,
+    Air, MemoryJournal, Rng,
     world::{FakeBuilder, FakeGit, FakeWorkloads, Tree},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Script {
     git: Arc<FakeGit>,
     builder: Arc<FakeBuilder>,
     workloads: Arc<FakeWorkloads>,
+    journal: Arc<MemoryJournal>,
     rng: Rng,
     left: usize,
     next: Timestamp,
@@ -46,6 +47,7 @@ impl Script {
         git: Arc<FakeGit>,
         builder: Arc<FakeBuilder>,
         workloads: Arc<FakeWorkloads>,
+        journal: Arc<MemoryJournal>,
         seed: u64,
         acts: usize,
     ) -> Self {
@@ -55,6 +57,7 @@ impl Script {
             git,
             builder,
             workloads,
+            journal,
             rng: Rng::new(!seed),
             left: acts,
             next,
@@ -65,21 +68,28 @@ impl Script {
 
     /// When people act next.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        (self.left > 0).then_some(self.next)
+        (self.left > 0 || !self.journal.stopped().is_empty()).then_some(self.next)
     }
 
     /// What people do now; the events that webhooks tell of it.
     pub(crate) fn act(&mut self, now: Timestamp) -> Vec<Event> {
-        if self.left == 0 || self.next > now {
+        if self.next().is_none_or(|next| next > now) {
             return Vec::new();
+        }
+        if self.left == 0 {
+            // Nobody leaves while something is stopped.
+            self.next = now + SignedDuration::from_secs(1);
+            return self.resume();
         }
         self.left -= 1;
         // A burst, or after a while.
         let wait = if self.rng.chance(400) { self.rng.below(50) } else { self.rng.below(20_000) };
         self.next = now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or(0));
-        match self.rng.below(10) {
+        match self.rng.below(12) {
             0 if self.made.len() > 1 => self.force(),
-            1 if self.made.len() > 1 => vec![self.request()],
+            1 if self.made.len() > 1 => vec![self.roll_back()],
+            2 if self.made.len() > 1 => vec![self.stop()],
+            3 => self.resume(),
             _ => self.push(),
         }
     }
@@ -138,12 +148,25 @@ impl Script {
         vec![self.event("shop", push.into())]
     }
 
-    fn request(&mut self) -> Event {
+    fn roll_back(&mut self) -> Event {
         let target = format!("local/{}", SERVICES[self.rng.below(SERVICES.len())]);
-        self.air.note(|| format!("ROLL BACK {target}"));
-        let request =
-            RequestMade { what: RequestKind::RollBack, who: "sim".into(), target: target.clone(), why: None };
-        self.event(&target, request.into())
+        self.request(RequestKind::RollBack, &target)
+    }
+
+    fn stop(&mut self) -> Event {
+        let target = ["all", "local"][self.rng.below(2)];
+        self.request(RequestKind::Stop, target)
+    }
+
+    fn resume(&mut self) -> Vec<Event> {
+        let stopped = self.journal.stopped();
+        stopped.iter().map(|name| self.request(RequestKind::Resume, name)).collect()
+    }
+
+    fn request(&mut self, what: RequestKind, target: &str) -> Event {
+        self.air.note(|| format!("{what:?} {target}"));
+        let request = RequestMade { what, who: "sim".into(), target: target.into(), why: None };
+        self.event(target, request.into())
     }
 
     fn event(&mut self, subject: &str, data: Data) -> Event {

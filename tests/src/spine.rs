@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use longshore_build::Build;
 use longshore_deploy::Deploy;
-use longshore_events::Takes;
+use longshore_events::{Data, Takes};
 use longshore_frame::{Call, Frame, Function, Mutant, handle};
-use longshore_intake::RefCheck;
+use longshore_intake::{RefCheck, switch};
 use longshore_policy::Policy;
 use longshore_ports::{
     Journal, PortError,
@@ -20,6 +20,7 @@ use longshore_sim::{
     world::{FakeBlobs, FakeBuilder, FakeGit, FakeWorkloads, Hole},
 };
 
+use crate::drill::Drill;
 use crate::invariants;
 use crate::script::Script;
 
@@ -105,6 +106,7 @@ struct Spine {
     frame: Frame,
     build: Arc<Build>,
     deploy: Arc<Deploy>,
+    drill: Arc<Drill>,
     refcheck: Arc<RefCheck>,
     journal: Arc<MemoryJournal>,
     air: Arc<Air>,
@@ -152,6 +154,7 @@ pub fn run(run: &Run) -> Report {
             facts: journal.clone(),
             poll_ms: 1_000,
         }),
+        drill: Arc::new(Drill { workloads: workloads.clone() }),
         refcheck: Arc::new(RefCheck { git: git.clone(), policy }),
         journal: journal.clone(),
         air: air.clone(),
@@ -160,6 +163,7 @@ pub fn run(run: &Run) -> Report {
             git.clone(),
             builder.clone(),
             workloads.clone(),
+            journal.clone(),
             run.seed,
             run.acts,
         )),
@@ -201,6 +205,7 @@ fn routes() -> Routes {
     Routes(vec![
         (Build::NAME, <Build as Function>::Input::KINDS),
         (Deploy::NAME, <Deploy as Function>::Input::KINDS),
+        (Drill::NAME, <Drill as Function>::Input::KINDS),
         (RefCheck::NAME, <RefCheck as Function>::Input::KINDS),
     ])
 }
@@ -217,12 +222,12 @@ impl Invoke for Spine {
         match (function, call) {
             (Build::NAME, call) => task(&self.build, &self.frame, invocation, call),
             (Deploy::NAME, call) => task(&self.deploy, &self.frame, invocation, call),
+            (Drill::NAME, call) => task(&self.drill, &self.frame, invocation, call),
             (RefCheck::NAME, call) => task(&self.refcheck, &self.frame, invocation, call),
             (_, Call::Event(event)) => {
-                let (journal, at) = (self.journal.clone(), event.time);
-                Box::pin(async move {
-                    intake(&*journal, Commit { at, events: vec![*event], ..Commit::default() }).await
-                })
+                let (journal, at, switch) = (self.journal.clone(), event.time, switch(&event));
+                let commit = Commit { at, switch, events: vec![*event], ..Commit::default() };
+                Box::pin(async move { intake(&*journal, commit).await })
             }
             (_, Call::Wake(_)) => Box::pin(async { Ok(()) }),
         }
@@ -232,8 +237,9 @@ impl Invoke for Spine {
         let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
         let mut calls = Vec::new();
         for event in script.act(now) {
-            // A webhook that never comes, once, or twice.
-            let times = if self.air.chance(|faults| faults.drop) {
+            // A webhook that never comes, once, or twice; whoever asks for something sees that it was taken.
+            let may_drop = matches!(event.data, Data::PushReceived(_));
+            let times = if may_drop && self.air.chance(|faults| faults.drop) {
                 0
             } else {
                 1 + usize::from(self.air.chance(|faults| faults.double))

@@ -2,10 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "figures that a reader of the test's output wants")]
 
-use std::sync::Arc;
-
 use longshore_frame::Mutant;
-use longshore_sim::{Air, Faults, MemoryJournal, world::Hole};
+use longshore_sim::world::Hole;
 use longshore_tests::{Mutation, Run, enumerate_crashes, run};
 
 /// Seeds in the test command; `cargo xtask sim --seeds 200000` runs more.
@@ -70,6 +68,16 @@ fn a_missing_receipt_is_found() {
 }
 
 #[test]
+fn taking_a_lease_that_another_holds_is_found() {
+    is_found(Mutation::Frame(Mutant::NoLease), "fault");
+}
+
+#[test]
+fn not_heeding_the_stop_switch_is_found() {
+    is_found(Mutation::Frame(Mutant::NoSwitch), "said stop");
+}
+
+#[test]
 fn a_missing_sweep_is_found() {
     is_found(Mutation::NoSweep, "");
 }
@@ -82,13 +90,4 @@ fn an_outside_that_looks_and_then_acts_is_found() {
 #[test]
 fn an_outside_without_a_fence_is_found() {
     is_found(Mutation::World(Hole::NoFence), "");
-}
-
-#[test]
-fn the_journal_in_memory_keeps_the_journals_contract() {
-    let air = || Arc::new(Air::new(1, Faults::default()));
-    let suite = longshore_ports::suite::journal::run(async |routes| MemoryJournal::new(air(), routes));
-    let mut suite = Box::pin(suite);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    while std::future::Future::poll(suite.as_mut(), &mut context).is_pending() {}
 }

@@ -4,7 +4,7 @@
 //! `LONGSHORE_STORM_SEED` repeats what was left to chance; `LONGSHORE_STORM_KEEP` keeps the folder.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
-#![expect(clippy::print_stderr, reason = "what the storm was, for whoever reads the test's output")]
+#![expect(clippy::disallowed_methods, reason = "a test is an entry point: it reads the environment")]
 
 mod chance;
 mod client;
@@ -28,11 +28,13 @@ const SERVICES: usize = 10;
 const PUSHES: usize = 500;
 const KILLS: usize = 20;
 /// A webhook arrives within this many milliseconds, so that those of later pushes overtake it.
-const LATE_MS: u64 = 4_000;
+const LATE_MS: usize = 4_000;
 /// A killed host is away for up to so many milliseconds.
-const AWAY_MS: u64 = 500;
+const AWAY_MS: usize = 500;
+/// So many pushes follow one another at one service, at most.
+const BURST: usize = 5;
 /// So many pushes of a hundred never become ready.
-const BROKEN: u64 = 4;
+const BROKEN: usize = 4;
 /// How long everything may take to come to rest after the last push.
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -77,16 +79,15 @@ fn storm(host: &mut Host, forge: &Forge, folder: &Path, seed: u64) -> (Vec<Push>
     let secret = std::fs::read_to_string(folder.join(".longshore/secrets/github")).unwrap();
     let mail = Mail::to(host.ready.listen, Secret::new(secret.trim()));
     let (kills, mut numbers, mut tips) = (kills(&mut chance), [0; SERVICES], vec![None; SERVICES]);
-    for n in 0..PUSHES {
-        let away = kills.contains(&n).then(|| Instant::now() + Duration::from_millis(chance.below(AWAY_MS)));
+    for (n, (service, broken)) in plan(&mut chance).into_iter().enumerate() {
+        let away = kills.contains(&n).then(|| Instant::now() + chance.ms(AWAY_MS));
         if away.is_some() {
             host.kill();
         }
-        let (service, broken) = which(n, &mut chance);
         let push = forge.push(service, numbers[service], broken);
         numbers[service] += 1;
         tips[service] = Some(push.clone());
-        mail.post(push, [(); 2].map(|()| Duration::from_millis(chance.below(LATE_MS))));
+        mail.post(push, [(); 2].map(|()| chance.ms(LATE_MS)));
         if let Some(until) = away {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
             host.start_again();
@@ -95,22 +96,24 @@ fn storm(host: &mut Host, forge: &Forge, folder: &Path, seed: u64) -> (Vec<Push>
     (tips.into_iter().flatten().collect(), mail.delivered())
 }
 
-/// The service of a push, and whether it is broken. All services begin with a good one; of those that they end with,
-/// every third is broken.
-fn which(n: usize, chance: &mut Chance) -> (usize, bool) {
-    let end = PUSHES - SERVICES;
-    match n {
-        _ if n < SERVICES => (n, false),
-        _ if n >= end => (n - end, (n - end) % 3 == 0),
-        _ => (usize::try_from(chance.below(SERVICES as u64)).unwrap(), chance.below(100) < BROKEN),
+/// The services of the pushes, and whether each is broken. People push in bursts, so that there is time to roll out
+/// between them. All services begin with a good push; of those that they end with, every third is broken.
+fn plan(chance: &mut Chance) -> Vec<(usize, bool)> {
+    let mut plan: Vec<_> = (0..SERVICES).map(|service| (service, false)).collect();
+    while plan.len() < PUSHES - SERVICES {
+        let service = chance.below(SERVICES);
+        plan.extend((0..=chance.below(BURST)).map(|_| (service, chance.below(100) < BROKEN)));
     }
+    plan.truncate(PUSHES - SERVICES);
+    plan.extend((0..SERVICES).map(|service| (service, service.is_multiple_of(3))));
+    plan
 }
 
 /// Before which pushes the host is killed.
 fn kills(chance: &mut Chance) -> BTreeSet<usize> {
     let mut kills = BTreeSet::new();
     while kills.len() < KILLS {
-        kills.insert(usize::try_from(chance.below(PUSHES as u64)).unwrap());
+        kills.insert(chance.below(PUSHES));
     }
     kills
 }

@@ -54,7 +54,7 @@ fn started(
     let deadline = *rollout.deadline.get_or_insert(context.after(context.environment.deadline_ms));
     let late = context.at.now >= deadline;
     match phase {
-        Some(Phase::Ready) if context.at.stopped => wait(context, decided, rollout),
+        Some(Phase::Ready) if is_held(context, &rollout) => wait(context, decided, rollout),
         Some(Phase::Ready) => {
             rollout.shifted_at = Some(context.at.now);
             next(context, decided, rollout, Stage::Shift)
@@ -80,7 +80,7 @@ fn shifted(
         since + jiff::SignedDuration::from_millis(i64::try_from(context.environment.settle_ms).unwrap_or(0));
     match new.map(|new| new.phase) {
         Some(Phase::Ready) if context.at.now < settled_at => wait(context, decided, rollout).wake(settled_at),
-        Some(Phase::Ready) if context.at.stopped => wait(context, decided, rollout),
+        Some(Phase::Ready) if is_held(context, &rollout) => wait(context, decided, rollout),
         Some(Phase::Ready) => next(context, decided, rollout, Stage::Finish),
         _ => back(context, decided, rollout, reason("it did not stay ready", new)),
     }
@@ -116,10 +116,20 @@ fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decide
     decided.hold().wake(context.after(context.poll_ms))
 }
 
+/// It takes the service back to where it was good: out of this rollout, or because somebody asked for it.
+fn is_restoring(rollout: &Rollout) -> bool {
+    rollout.requested || matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw)
+}
+
+/// The stop switch holds it.
+fn is_held(context: &Context<'_>, rollout: &Rollout) -> bool {
+    context.at.stopped && !is_restoring(rollout)
+}
+
 /// Commits the wish of the rollout's stage. The same wish again has the same key.
 pub(crate) fn wish(context: &Context<'_>, decided: Decided, rollout: Rollout) -> Decided {
-    let restoring = matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw);
-    if context.at.stopped && !restoring {
+    let restoring = is_restoring(&rollout);
+    if is_held(context, &rollout) {
         return wait(context, decided, rollout);
     }
     let desired = Desired {

@@ -21,7 +21,7 @@ pub mod sign;
 mod verify;
 
 pub use answer::Answer;
-pub use receive::Intake;
+pub use receive::{Intake, switch};
 pub use refcheck::RefCheck;
 pub use refusal::Refusal;
 pub use request::{Headers, Request};

@@ -133,7 +133,7 @@ fn lots(events: Vec<Event>) -> Vec<(Option<SwitchWrite>, Vec<Event>)> {
 }
 
 /// The switch that a request sets. A dry run sets none.
-fn switch(event: &Event) -> Option<SwitchWrite> {
+pub fn switch(event: &Event) -> Option<SwitchWrite> {
     match &event.data {
         Data::RequestMade(request) if !event.dryrun => {
             let stop = match request.what {

@@ -259,7 +259,10 @@ impl<F: Function> Run<'_, F> {
             Some(other) if other == holder::<F>(unit) => Lease::Mine(row.generation),
             Some(_) => Lease::Theirs,
         };
-        At { now: self.now(), lease, stopped: !opened.stopped.is_empty() }
+        let at = At { now: self.now(), lease, stopped: !opened.stopped.is_empty() };
+        #[cfg(feature = "mutants")]
+        let at = crate::mutant::blind(self.frame.mutant, at, row.generation);
+        at
     }
 }
 

@@ -1,5 +1,9 @@
 //! Faults put in on purpose: the simulator must find each of them.
 
+use longshore_ports::journal::Commit;
+
+use crate::{At, Lease};
+
 /// One fault in the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
@@ -9,9 +13,11 @@ pub enum Mutant {
     KeysPerAttempt,
     /// The receipt is not written, so that an event is told again.
     NoReceipt,
+    /// A lease that another unit holds is taken.
+    NoLease,
+    /// Nothing heeds the stop switches.
+    NoSwitch,
 }
-
-use longshore_ports::journal::Commit;
 
 /// The writes that a mutant makes of one commit.
 pub(crate) fn split(mutant: Option<Mutant>, commit: &Commit) -> Option<Vec<Commit>> {
@@ -21,6 +27,16 @@ pub(crate) fn split(mutant: Option<Mutant>, commit: &Commit) -> Option<Vec<Commi
             Some(vec![Commit { events: Vec::new(), ..commit.clone() }, facts])
         }
         Mutant::NoReceipt => Some(vec![Commit { receipt: None, ..commit.clone() }]),
+        Mutant::NoSwitch => Some(vec![Commit { running: Vec::new(), ..commit.clone() }]),
         _ => None,
+    }
+}
+
+/// How a mutant sees what a decision is made under.
+pub(crate) fn blind(mutant: Option<Mutant>, at: At, generation: u64) -> At {
+    match (mutant, at.lease) {
+        (Some(Mutant::NoLease), Lease::Theirs) => At { lease: Lease::Free(generation + 1), ..at },
+        (Some(Mutant::NoSwitch), _) => At { stopped: false, ..at },
+        _ => at,
     }
 }

@@ -150,7 +150,7 @@ pub struct Commit {
     pub relied_on: Vec<Relied>,
     /// Switches that must not say stop.
     pub running: Vec<String>,
-    /// Sets a switch.
+    /// Sets a switch; not when the commit has events and none of them is new: a late redelivery must not set it again.
     pub switch: Option<SwitchWrite>,
     /// Events to write, each with what it owes and the head that it becomes.
     pub events: Vec<Event>,

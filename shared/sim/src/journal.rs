@@ -31,6 +31,8 @@ struct Rows {
     heads: HashMap<(String, String), EventId>,
     leases: HashMap<String, LeaseRow>,
     stopped: BTreeSet<String>,
+    /// What said stop when an event was written.
+    stopped_at: HashMap<EventId, BTreeSet<String>>,
     published: Vec<Committed>,
 }
 
@@ -80,6 +82,22 @@ impl MemoryJournal {
         self.lock().units.contains_key(&(function.to_owned(), unit.to_owned()))
     }
 
+    /// The switches that say stop.
+    pub fn stopped(&self) -> BTreeSet<String> {
+        self.lock().stopped.clone()
+    }
+
+    /// What said stop when an event was written.
+    pub fn stopped_at(&self, event: &EventId) -> BTreeSet<String> {
+        self.lock().stopped_at.get(event).cloned().unwrap_or_default()
+    }
+
+    /// Units that look again by themselves: what is woken when a switch goes back to go.
+    pub fn due(&self) -> Vec<(String, String)> {
+        let rows = self.lock();
+        rows.units.iter().filter(|(_, row)| row.due.is_some()).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Every event, in the order of writing.
     pub fn events(&self) -> Vec<Event> {
         let rows = self.lock();
@@ -92,8 +110,9 @@ impl MemoryJournal {
         let mut rows = self.lock();
         rows.check(commit)?;
         let mut committed = Committed::default();
+        let mut news = commit.events.is_empty();
         for event in &commit.events {
-            rows.event(&self.routes, event, commit.at, &mut committed);
+            news |= rows.event(&self.routes, event, commit.at, &mut committed);
         }
         if let Some(write) = &commit.unit {
             committed.wake = wake(write);
@@ -117,7 +136,7 @@ impl MemoryJournal {
         if let Some(lease) = &commit.lease {
             rows.leases.insert(lease.name.clone(), lease.row.clone());
         }
-        if let Some(switch) = &commit.switch {
+        if let Some(switch) = commit.switch.as_ref().filter(|_| news) {
             let was = rows.stopped.remove(&switch.name);
             if switch.stop {
                 rows.stopped.insert(switch.name.clone());
@@ -154,9 +173,13 @@ impl Rows {
         }
     }
 
-    fn event(&mut self, routes: &Routes, event: &Event, at: Timestamp, committed: &mut Committed) {
+    /// Writes an event, unless it is there; whether it was new.
+    fn event(&mut self, routes: &Routes, event: &Event, at: Timestamp, committed: &mut Committed) -> bool {
         if self.events.contains_key(&event.id) {
-            return;
+            return false;
+        }
+        if !self.stopped.is_empty() {
+            self.stopped_at.insert(event.id.clone(), self.stopped.clone());
         }
         let number = self.events.len();
         self.events.insert(event.id.clone(), (number, event.clone()));
@@ -166,6 +189,7 @@ impl Rows {
             self.owed.insert((number, function.to_owned()), owed);
             committed.owed.push((function.to_owned(), event.clone()));
         }
+        true
     }
 
     fn open(&self, ask: &Open) -> Opened {

@@ -144,6 +144,14 @@ impl<'a> Scheduler<'a> {
     fn deliver(&mut self) {
         let now = self.air.now();
         for committed in self.journal.published() {
+            if committed.resumed {
+                let woken = self.journal.due().into_iter().map(|(function, unit)| Message {
+                    at: now,
+                    function,
+                    call: Call::Wake(unit),
+                });
+                self.bus.extend(woken);
+            }
             for (function, event) in committed.owed {
                 self.send(now, &function, &event);
             }

@@ -80,6 +80,13 @@ impl FakeGit {
 }
 
 impl State {
+    /// A repository is there from its first push on.
+    fn known(&self, repo: &RepositoryName) -> Result<(), PortError> {
+        let known = self.refs.keys().any(|(name, _)| name == repo);
+        let missing = || PortError::new(ErrorKind::NotFound, "git", format!("there is no repository {repo}"));
+        known.then_some(()).ok_or_else(missing)
+    }
+
     fn at(&self, key: &(RepositoryName, RefName), moment: Timestamp) -> Option<CommitId> {
         let moves = self.refs.get(key)?;
         moves.iter().rev().find(|(at, _)| *at <= moment).and_then(|(_, commit)| commit.clone())
@@ -102,6 +109,7 @@ impl Git for FakeGit {
     async fn refs(&self, repo: &RepositoryName) -> Result<Vec<(RefName, CommitId)>, PortError> {
         let act = || {
             let (state, moment) = (self.lock(), self.moment());
+            state.known(repo)?;
             let of = state.refs.keys().filter(|(name, _)| name == repo);
             Ok(of.filter_map(|key| Some((key.1.clone(), state.at(key, moment)?))).collect())
         };
@@ -109,7 +117,11 @@ impl Git for FakeGit {
     }
 
     async fn tip(&self, repo: &RepositoryName, git_ref: &RefName) -> Result<Option<CommitId>, PortError> {
-        let act = || Ok(self.lock().at(&(repo.clone(), git_ref.clone()), self.moment()));
+        let act = || {
+            let (state, moment) = (self.lock(), self.moment());
+            state.known(repo)?;
+            Ok(state.at(&(repo.clone(), git_ref.clone()), moment))
+        };
         self.air.call("git tip", act).await
     }
 

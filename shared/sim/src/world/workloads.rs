@@ -27,7 +27,14 @@ pub struct FakeWorkloads {
 struct State {
     workloads: BTreeMap<Workload, Running>,
     bad: BTreeSet<Digest>,
+    faults: BTreeMap<(Workload, u64), Fault>,
     wrong: Vec<String>,
+}
+
+/// A fault that was put into a workload on purpose; it ends by itself, if nobody ends it.
+struct Fault {
+    until: Timestamp,
+    reverted: bool,
 }
 
 #[derive(Default)]
@@ -64,6 +71,58 @@ impl FakeWorkloads {
         let desired = state.workloads.get(workload).and_then(|running| running.desired.as_ref());
         let releases = desired.map(|desired| desired.releases.as_slice()).unwrap_or_default();
         releases.iter().map(|release| (release.image.digest.clone(), release.weight)).collect()
+    }
+
+    /// Puts a fault into a workload until then. Named: the same again is no other, and one that was ended stays so.
+    ///
+    /// # Errors
+    /// Those of the air.
+    pub async fn disturb(&self, workload: &Workload, name: u64, until: Timestamp) -> Result<(), PortError> {
+        let act = || {
+            let mut state = self.lock();
+            let key = (workload.clone(), name);
+            if until <= self.air.now() || state.faults.contains_key(&key) {
+                return Ok(());
+            }
+            self.air.note(|| format!("fault {name} is put into {workload}"));
+            let desired = state.workloads.get(workload).and_then(|running| running.desired.as_ref());
+            if desired.is_some_and(|desired| desired.releases.len() > 1) {
+                state.wrong.push(format!("a fault was put into {workload} in mid-rollout"));
+            }
+            state.faults.insert(key, Fault { until, reverted: false });
+            Ok(())
+        };
+        self.air.call("workloads disturb", act).await
+    }
+
+    /// Ends a fault; one that never was never will be.
+    ///
+    /// # Errors
+    /// Those of the air.
+    pub async fn soothe(&self, workload: &Workload, name: u64) -> Result<(), PortError> {
+        let act = || {
+            self.air.note(|| format!("fault {name} of {workload} is ended"));
+            let until = self.air.now();
+            let mut state = self.lock();
+            let fault = state.faults.entry((workload.clone(), name));
+            fault.or_insert(Fault { until, reverted: true }).reverted = true;
+            Ok(())
+        };
+        self.air.call("workloads soothe", act).await
+    }
+
+    /// Whether a fault is there; the answer may be old.
+    ///
+    /// # Errors
+    /// Those of the air.
+    pub async fn is_disturbed(&self, workload: &Workload, name: u64) -> Result<bool, PortError> {
+        let act = || {
+            let stale = self.air.chance(|faults| faults.stale);
+            let fault = self.lock();
+            let fault = fault.faults.get(&(workload.clone(), name));
+            Ok(fault.is_some_and(|fault| self.air.now() < fault.until && (stale || !fault.reverted)))
+        };
+        self.air.call("workloads is disturbed", act).await
     }
 
     fn starts_ready_at(started: Timestamp) -> Timestamp {
@@ -104,6 +163,12 @@ impl State {
     }
 
     fn apply(&mut self, desired: &Desired, now: Timestamp) {
+        let active = |((workload, _), fault): (&(Workload, u64), &Fault)| {
+            *workload == desired.workload && !fault.reverted && now < fault.until
+        };
+        if self.faults.iter().any(active) {
+            self.wrong.push(format!("a rollout of {} met a fault", desired.workload));
+        }
         let before = self.observe(&desired.workload, now);
         let seen = self.observe(&desired.workload, now - SignedDuration::from_millis(STALENESS_MS));
         let running = self.workloads.entry(desired.workload.clone()).or_default();

@@ -14,8 +14,9 @@ pub(super) fn commit(conn: &Connection, routes: &Routes, commit: &Commit) -> Res
     check(conn, commit)?;
     let at = nanos(commit.at);
     let mut committed = Committed::default();
+    let mut news = commit.events.is_empty();
     for event in &commit.events {
-        write_event(conn, routes, event, at, &mut committed)?;
+        news |= write_event(conn, routes, event, at, &mut committed)?;
     }
     if let Some(unit) = &commit.unit {
         write_unit(conn, unit)?;
@@ -30,7 +31,7 @@ pub(super) fn commit(conn: &Connection, routes: &Routes, commit: &Commit) -> Res
     if let Some(lease) = &commit.lease {
         write_lease(conn, lease)?;
     }
-    if let Some(switch) = &commit.switch {
+    if let Some(switch) = commit.switch.as_ref().filter(|_| news) {
         committed.resumed = write_switch(conn, switch)?;
     }
     if let Some(decision) = &commit.decision {
@@ -108,13 +109,14 @@ pub(super) fn stops(conn: &Connection, switch: &str) -> Result<bool, Failure> {
     Ok(stop.unwrap_or(false))
 }
 
+/// Writes an event, unless it is there; whether it was new.
 fn write_event(
     conn: &Connection,
     routes: &Routes,
     event: &Event,
     at: i64,
     committed: &mut Committed,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let (service, commit) = search_keys(event)?;
     let (kind, cause) = (event.kind(), event.link.cause.as_ref().map(EventId::as_str));
     let written = conn
@@ -134,7 +136,7 @@ fn write_event(
             event.to_json(),
         ])?;
     if written == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let seq = conn.last_insert_rowid();
     conn.prepare_cached("INSERT OR REPLACE INTO head (kind, subject, event) VALUES (?1, ?2, ?3)")?
@@ -144,7 +146,7 @@ fn write_event(
             .execute(params![seq, function, at])?;
         committed.owed.push((function.to_owned(), event.clone()));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn write_unit(conn: &Connection, write: &UnitWrite) -> Result<(), Failure> {

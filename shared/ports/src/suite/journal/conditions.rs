@@ -17,6 +17,7 @@ pub(super) async fn run<J: Journal>(make: &impl AsyncFn(Routes) -> J) {
     a_head_that_changed_is_a_conflict(&make(routes()).await).await;
     a_head_that_appeared_is_a_conflict(&make(routes()).await).await;
     a_stopped_switch_is_a_conflict_for_who_must_run(&make(routes()).await).await;
+    a_redelivered_request_does_not_set_its_switch_again(&make(routes()).await).await;
     resuming_says_so_once(&make(routes()).await).await;
 }
 
@@ -167,6 +168,15 @@ async fn a_stopped_switch_is_a_conflict_for_who_must_run<J: Journal>(journal: &J
     done(journal, &switch("prod", false)).await;
     assert!(read(journal, &ask("e")).await.stopped.is_empty());
     done(journal, &running("d")).await;
+}
+
+async fn a_redelivered_request_does_not_set_its_switch_again<J: Journal>(journal: &J) {
+    let asked = |name: &str, stop| Commit { events: vec![request(name, "all")], ..switch("all", stop) };
+    done(journal, &asked("stop", true)).await;
+    assert!(done(journal, &asked("resume", false)).await.resumed);
+    assert!(!done(journal, &asked("resume", false)).await.resumed);
+    done(journal, &asked("stop", true)).await;
+    assert!(read(journal, &ask("e")).await.stopped.is_empty());
 }
 
 fn switch(name: &str, stop: bool) -> Commit {
