@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use longshore_build::Build;
@@ -126,7 +126,7 @@ pub fn run(run: &Run) -> Report {
         Some(Mutation::World(hole)) => Some(hole),
         _ => None,
     };
-    let policy = policy();
+    let policy = POLICY.clone();
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
@@ -194,12 +194,12 @@ pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
     (points, wrong)
 }
 
-fn policy() -> Arc<Policy> {
-    match longshore_policy::check(CONFIG, "spine.toml") {
+/// Checked once: its globs take longer to compile than a short run takes.
+static POLICY: LazyLock<Arc<Policy>> =
+    LazyLock::new(|| match longshore_policy::check(CONFIG, "spine.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),
-    }
-}
+    });
 
 fn routes() -> Routes {
     Routes(vec![

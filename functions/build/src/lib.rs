@@ -150,8 +150,9 @@ impl Build {
             return Ok(None);
         };
         let changes = self.git.compare(&target.repository.name, commit, &target.commit).await?;
-        let untouched =
-            changes.paths.is_some_and(|paths| !target.source.touched_by(paths.iter().map(String::as_str)));
+        let untouched = changes
+            .paths
+            .is_some_and(|paths| !target.source.watch.touched_by(paths.iter().map(String::as_str)));
         Ok(untouched.then(|| last.clone()))
     }
 }

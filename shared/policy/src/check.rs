@@ -12,7 +12,8 @@ use crate::read::Keys;
 use crate::rules::{self, PROVIDERS, STRATEGIES};
 use crate::spec::{ENVIRONMENT, ROOT};
 use crate::suggest::{nearest, quoted};
-use crate::{url, watch};
+use crate::url;
+use crate::watch::{self, Watch};
 
 /// Keys of a service that only say how to build it.
 const BUILD_KEYS: &[&str] = &["path", "watch", "prepare", "test", "dockerfile", "args", "timeout"];
@@ -159,7 +160,7 @@ fn service_source(keys: &Keys<'_>, repositories: &Names<'_>) -> Option<ServiceSo
         // A name that breaks its rule was noted where the repository is defined.
         repository: repository.and_then(|name| rules::repository(name.value).ok())?,
         path: path?,
-        watch: watch?,
+        watch: Watch::of(watch?),
         prepare,
         test,
         dockerfile: dockerfile?,

@@ -33,6 +33,7 @@ pub use policy::{
     Environment, Host, Policy, Probe, Provider, Repository, Run, Service, ServiceSource, Source, Strategy,
 };
 pub use schema::schema;
+pub use watch::Watch;
 
 /// The annotated sample configuration, `samplconfig.toml`: every key with its default.
 pub const SAMPLE: &str = include_str!("../../../samplconfig.toml");

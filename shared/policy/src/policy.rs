@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use longshore_events::{EnvironmentName, ImageName, RefName, RepositoryName, ServiceName};
 
+use crate::Watch;
+
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -93,7 +95,7 @@ pub struct ServiceSource {
     /// The folder that is the build's context, relative to the repository's root; empty for the root.
     pub path: String,
     /// Only pushes that touch one of these globs build it; empty means any push.
-    pub watch: Vec<String>,
+    pub watch: Watch,
     /// Run in `path` of a clean checkout before packing.
     pub prepare: Option<Vec<String>>,
     /// Run after `prepare`; the build fails when it does.

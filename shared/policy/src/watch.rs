@@ -1,9 +1,10 @@
 //! Which pushes touch a service: its `watch` globs, checked and matched by the same rules.
 
-use globset::{Glob, GlobBuilder, GlobSetBuilder};
+use std::fmt;
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::fault::{Code, Wrong};
-use crate::policy::ServiceSource;
 use crate::suggest::quoted;
 
 /// `*` and `?` stay within a folder, `**` crosses folders.
@@ -32,20 +33,47 @@ pub(crate) fn glob(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-impl ServiceSource {
-    /// Whether a push that changed `paths` (relative to the repository's root) touches this service.
-    ///
-    /// Without `watch` every push does.
-    pub fn touched_by<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> bool {
-        if self.watch.is_empty() {
-            return true;
-        }
+/// Globs that were checked, compiled once: a configuration is asked for every push.
+#[derive(Clone, Default)]
+pub struct Watch {
+    globs: Vec<String>,
+    /// `None` when all of them together are too large: then every path matches, since to build too often is safe.
+    set: Option<GlobSet>,
+}
+
+impl Watch {
+    /// Of globs that are right one by one.
+    pub(crate) fn of(globs: Vec<String>) -> Self {
         let mut set = GlobSetBuilder::new();
-        // Checked globs compile one by one; should the set be too large all the same, building too often is safe.
-        self.watch.iter().filter_map(|glob| compile(glob).ok()).for_each(|glob| _ = set.add(glob));
-        set.build().map_or(true, |set| paths.into_iter().any(|path| set.is_match(path)))
+        globs.iter().filter_map(|glob| compile(glob).ok()).for_each(|glob| _ = set.add(glob));
+        Self { globs, set: set.build().ok() }
+    }
+
+    /// Without globs every push touches the service.
+    pub fn is_empty(&self) -> bool {
+        self.globs.is_empty()
+    }
+
+    /// Whether a push that changed `paths` (relative to the repository's root) touches the service.
+    pub fn touched_by<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> bool {
+        let matches = |path| self.set.as_ref().is_none_or(|set| set.is_match(path));
+        self.is_empty() || paths.into_iter().any(matches)
     }
 }
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.globs.fmt(f)
+    }
+}
+
+impl PartialEq for Watch {
+    fn eq(&self, other: &Self) -> bool {
+        self.globs == other.globs
+    }
+}
+
+impl Eq for Watch {}
 
 #[cfg(test)]
 mod tests {

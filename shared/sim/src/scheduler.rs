@@ -191,9 +191,8 @@ impl<'a> Scheduler<'a> {
 
     fn poll_one(&mut self) {
         let now = self.air.now();
-        let awake: Vec<usize> =
-            (0..self.tasks.len()).filter(|index| self.tasks[*index].awake <= now).collect();
-        let index = awake[self.air.below(awake.len())];
+        let awake = || (0..self.tasks.len()).filter(|index| self.tasks[*index].awake <= now);
+        let Some(index) = awake().nth(self.air.below(awake().count())) else { return };
         let Running { number, task, awake } = &mut self.tasks[index];
         let number = *number;
         if self.air.chance(|faults| faults.outlive) {

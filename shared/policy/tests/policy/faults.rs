@@ -231,9 +231,9 @@ fn a_push_touches_a_service_by_its_globs() {
         ("x/Cargo.toml", false),
         ("services/web/a", false),
     ] {
-        assert_eq!(source.touched_by([path]), expected, "{path}");
+        assert_eq!(source.watch.touched_by([path]), expected, "{path}");
     }
-    assert!(!source.touched_by([]));
+    assert!(!source.watch.touched_by([]));
     let policy = check(REST, "f").unwrap();
-    assert!(policy.services[0].source.as_ref().unwrap().touched_by([]));
+    assert!(policy.services[0].source.as_ref().unwrap().watch.touched_by([]));
 }

@@ -117,7 +117,7 @@ impl Yard {
         let source = ServiceSource {
             repository: RepositoryName::new("shop").unwrap(),
             path: "app".into(),
-            watch: Vec::new(),
+            watch: longshore_policy::Watch::default(),
             prepare: words("sh ./prepare.sh"),
             test: words("test -s image"),
             dockerfile: "Dockerfile".into(),
