@@ -177,7 +177,7 @@ async fn run_runner(
         (wanted, Some(last)) if wanted.port() == 0 => last.proxy,
         (wanted, _) => wanted,
     };
-    let file = runner::RunnerFile::new(folder, wanted, format!("http://{listen}"), password(token));
+    let file = runner::RunnerFile::new(folder, wanted, format!("http://{listen}"), token);
     let proxy = runner::ensure(folder, &file, &client).await?;
     Ok((client, proxy))
 }

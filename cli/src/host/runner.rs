@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use longshore_deploy::Deploy;
 use longshore_frame::Function as _;
 use longshore_policy::{Environment, Policy};
-use longshore_ports::Hints as _;
+use longshore_ports::{BlobRef, Hints as _, Secret};
 use longshore_runner::RunnerClient;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -24,6 +24,7 @@ use tokio::time::sleep;
 use super::folder::{DataFolder, write_private};
 use super::options::RunnerOptions;
 use super::system::System;
+use crate::api::{TOKEN_FILE, TOKEN_USER};
 
 /// Between two looks whether the runner answers.
 const LOOK: Duration = Duration::from_millis(25);
@@ -45,19 +46,28 @@ pub(super) struct RunnerFile {
     proxy: SocketAddr,
     /// The registry that images without a host come from.
     registry: String,
-    /// Its password.
-    token: String,
+    /// Where its password lies.
+    token_file: PathBuf,
+    /// The password's SHA-256: another one is another configuration.
+    token_digest: String,
 }
 
 impl RunnerFile {
-    pub(super) fn new(folder: &DataFolder, proxy: SocketAddr, registry: String, token: String) -> Self {
-        Self { data: folder.join("runner"), socket: socket(&folder.path), proxy, registry, token }
+    pub(super) fn new(folder: &DataFolder, proxy: SocketAddr, registry: String, token: &Secret) -> Self {
+        Self {
+            data: folder.join("runner"),
+            socket: socket(&folder.path),
+            proxy,
+            registry,
+            token_file: folder.join(TOKEN_FILE),
+            token_digest: BlobRef::of(token.expose()).0.hex().to_owned(),
+        }
     }
 
     /// Whether a runner that was started by `before`, and whose proxy listens on `proxy`, does what this file says.
     fn serves(&self, before: &Self, proxy: SocketAddr) -> bool {
         let same_proxy = self.proxy.port() == 0 || self.proxy == proxy;
-        same_proxy && self.registry == before.registry && self.token == before.token
+        same_proxy && self.registry == before.registry && self.token_digest == before.token_digest
     }
 }
 
@@ -67,7 +77,7 @@ pub(super) fn socket(data: &Path) -> PathBuf {
     if inside.as_os_str().len() <= 100 {
         return inside;
     }
-    let name = longshore_ports::BlobRef::of(data.as_os_str().as_encoded_bytes()).0;
+    let name = BlobRef::of(data.as_os_str().as_encoded_bytes()).0;
     std::env::temp_dir().join(format!("longshore-{}.sock", &name.hex()[..24]))
 }
 
@@ -86,7 +96,7 @@ pub fn runner(options: &RunnerOptions) -> Result<()> {
         proxy: file.proxy,
         pull: longshore_runner::PullAccess {
             registry: Some(file.registry),
-            login: Some((crate::api::TOKEN_USER.to_owned(), file.token)),
+            login: Some((TOKEN_USER.to_owned(), crate::commands::token(&file.token_file)?)),
         },
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -49,6 +49,11 @@ impl Watch {
         Self { globs, set: set.build().ok() }
     }
 
+    /// The globs, as they were written.
+    pub fn globs(&self) -> &[String] {
+        &self.globs
+    }
+
     /// Without globs every push touches the service.
     pub fn is_empty(&self) -> bool {
         self.globs.is_empty()

@@ -48,10 +48,10 @@ fn each_dockerfile_of_many_is_a_service_that_watches_its_folder() {
     assert_eq!(names, ["api", "web", "api-2", "worker"]);
     let source = |at: usize| policy.services[at].source.as_ref().unwrap();
     assert_eq!(
-        (source(0).path.as_str(), source(0).watch.as_slice()),
+        (source(0).path.as_str(), source(0).watch.globs()),
         ("services/api", &["services/api/**".to_owned()][..])
     );
-    assert_eq!((source(3).dockerfile.as_str(), source(3).watch.len()), ("Dockerfile.worker", 0));
+    assert_eq!((source(3).dockerfile.as_str(), source(3).watch.globs().len()), ("Dockerfile.worker", 0));
 }
 
 #[test]

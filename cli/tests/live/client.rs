@@ -56,7 +56,7 @@ impl Drop for Client {
 }
 
 /// The commit that answers; an error when none does.
-fn ask(proxy: SocketAddr, host: &str) -> io::Result<String> {
+pub(crate) fn ask(proxy: SocketAddr, host: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(proxy)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())?;

@@ -3,26 +3,16 @@
 //!
 //! `LONGSHORE_STORM_SEED` repeats what was left to chance; `LONGSHORE_STORM_KEEP` keeps the folder.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
-#![expect(clippy::disallowed_methods, reason = "a test is an entry point: it reads the environment")]
-
-mod chance;
-mod client;
-mod forge;
-mod host;
-
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chance::Chance;
-use client::Client;
-use forge::{Delivered, Forge, Mail, Push, full_name};
-use host::Host;
 use longshore_cli::demo::count::{self, Count, History};
 use longshore_cli::demo::facts::{Facts, Fate};
-use longshore_ports::Secret;
+
+use crate::chance::Chance;
+use crate::client::Client;
+use crate::forge::{Delivered, Mail, Push};
+use crate::stage::Stage;
 
 const SERVICES: usize = 10;
 const PUSHES: usize = 500;
@@ -39,22 +29,22 @@ const BROKEN: usize = 4;
 const PATIENCE: Duration = Duration::from_mins(3);
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test is an entry point: it may read the environment")]
 fn a_storm_of_pushes_and_kills_loses_nothing_and_does_nothing_twice() {
     let seed = std::env::var("LONGSHORE_STORM_SEED").map_or(1, |seed| seed.parse().unwrap());
-    let temporary = tempfile::tempdir().unwrap();
-    let folder = temporary.path().canonicalize().unwrap();
-    let forge = Forge::new(folder.join("forge"), SERVICES);
-    write_configuration(&folder, &forge, &compile_service(&folder));
-    let mut host = Host::start(&folder);
-    let begun = Instant::now();
+    let mut stage = Stage::set(SERVICES, "");
+    if std::env::var_os("LONGSHORE_STORM_KEEP").is_some() {
+        eprintln!("all of it stays in {}", stage.keep().display());
+    }
+    let (begun, proxy) = (Instant::now(), stage.host.ready.proxy);
     let clients: Vec<_> = (0..SERVICES)
-        .map(|service| Client::start(host.ready.proxy, format!("s{service}.live.localhost"), begun))
+        .map(|service| Client::start(proxy, format!("s{service}.live.localhost"), begun))
         .collect();
 
-    let (tips, mail) = storm(&mut host, &forge, &folder, seed);
+    let (tips, mail) = storm(&mut stage, seed);
     let stormed = begun.elapsed();
-    let settled = at_rest(&host, &clients, &tips);
-    let facts = Facts(host.events());
+    let settled = at_rest(&stage, &clients, &tips);
+    let facts = stage.facts();
     let unsettled: Vec<_> = settled.iter().filter(|(_, settled)| !settled).collect();
     eprintln!(
         "seed {seed}: {PUSHES} pushes in {stormed:?}, at rest after {:?}; {} webhooks taken, {} missed; {} events",
@@ -63,34 +53,30 @@ fn a_storm_of_pushes_and_kills_loses_nothing_and_does_nothing_twice() {
         mail.missed,
         facts.0.len(),
     );
-    if std::env::var_os("LONGSHORE_STORM_KEEP").is_some() {
-        eprintln!("kept in {}", temporary.keep().display());
-    }
     assert!(unsettled.is_empty(), "{unsettled:?}");
     for (service, client) in clients.iter().enumerate() {
-        let count = count_of(service, client, &facts, &folder, &settled[service]);
+        let count = count_of(&stage, service, client, &facts, &settled[service]);
         assert_eq!((&count.lost, &count.twice), (&Vec::new(), &Vec::new()), "s{service}");
     }
 }
 
 /// Pushes, delivers and kills; the last push of each service.
-fn storm(host: &mut Host, forge: &Forge, folder: &Path, seed: u64) -> (Vec<Push>, Delivered) {
+fn storm(stage: &mut Stage, seed: u64) -> (Vec<Push>, Delivered) {
     let mut chance = Chance::new(seed);
-    let secret = std::fs::read_to_string(folder.join(".longshore/secrets/github")).unwrap();
-    let mail = Mail::to(host.ready.listen, Secret::new(secret.trim()));
+    let mail = Mail::to(stage.host.ready.listen, stage.secret());
     let (kills, mut numbers, mut tips) = (kills(&mut chance), [0; SERVICES], vec![None; SERVICES]);
     for (n, (service, broken)) in plan(&mut chance).into_iter().enumerate() {
         let away = kills.contains(&n).then(|| Instant::now() + chance.ms(AWAY_MS));
         if away.is_some() {
-            host.kill();
+            stage.host.kill();
         }
-        let push = forge.push(service, numbers[service], broken);
+        let push = stage.forge.push(service, numbers[service], broken);
         numbers[service] += 1;
         tips[service] = Some(push.clone());
         mail.post(push, [(); 2].map(|()| chance.ms(LATE_MS)));
         if let Some(until) = away {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
-            host.start_again();
+            stage.host.start_again();
         }
     }
     (tips.into_iter().flatten().collect(), mail.delivered())
@@ -119,10 +105,10 @@ fn kills(chance: &mut Chance) -> BTreeSet<usize> {
 }
 
 /// Waits until every tip runs and answers, or was refused, and nothing is left to do; which of them came so far.
-fn at_rest(host: &Host, clients: &[Client], tips: &[Push]) -> Vec<(String, bool)> {
+fn at_rest(stage: &Stage, clients: &[Client], tips: &[Push]) -> Vec<(String, bool)> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let facts = Facts(host.events());
+        let facts = stage.facts();
         let settled: Vec<_> = tips
             .iter()
             .map(|tip| {
@@ -134,7 +120,7 @@ fn at_rest(host: &Host, clients: &[Client], tips: &[Push]) -> Vec<(String, bool)
                 (tip.commit.clone(), settled)
             })
             .collect();
-        let work = host.status().work;
+        let work = stage.host.status().work;
         let rests = work.deliveries == 0 && work.busy == 0;
         if (settled.iter().all(|(_, settled)| *settled) && rests) || Instant::now() > until {
             assert!(rests, "after {PATIENCE:?} still {work:?}");
@@ -144,52 +130,13 @@ fn at_rest(host: &Host, clients: &[Client], tips: &[Push]) -> Vec<(String, bool)
     }
 }
 
-fn count_of(service: usize, client: &Client, facts: &Facts, folder: &Path, tip: &(String, bool)) -> Count {
-    let witnesses = std::fs::read_to_string(witness(folder, service)).unwrap();
-    let witnesses = count::witnesses(&witnesses);
+fn count_of(stage: &Stage, service: usize, client: &Client, facts: &Facts, tip: &(String, bool)) -> Count {
+    let witnesses = std::fs::read_to_string(stage.witness(service)).unwrap();
     count::count(&History {
-        witnesses,
+        witnesses: count::witnesses(&witnesses),
         answers: client.answers(),
         digests: facts.digests(),
         tips: vec![tip.clone()],
         rolled_back: facts.rolled_back(),
     })
-}
-
-fn witness(folder: &Path, service: usize) -> PathBuf {
-    folder.join(format!("witness-s{service}.log"))
-}
-
-fn write_configuration(folder: &Path, forge: &Forge, program: &Path) {
-    let mut text = String::from(
-        "[host]\nlisten = \"127.0.0.1:0\"\nproxy = \"127.0.0.1:0\"\nref_check = \"5s\"\n\
-         [[source]]\nname = \"github\"\nprovider = \"github\"\n\
-         [[environment]]\nname = \"live\"\ndeadline = \"4s\"\nsettle = \"200ms\"\n",
-    );
-    for service in 0..SERVICES {
-        let (name, url) = (full_name(service), forge.bare(service));
-        let (witness, url) = (witness(folder, service), url.display().to_string());
-        text += &format!(
-            "[[repository]]\nname = \"{name}\"\nurl = \"{url}\"\n\
-             [[service]]\nname = \"s{service}\"\nrepository = \"{name}\"\nprepare = [\"sh\", \"-c\", '''\n\
-             echo \"prepare $LONGSHORE_COMMIT $$\" >> \"$1\"\n\
-             cp \"$2\" service && printf %s \"$LONGSHORE_COMMIT\" > commit\n''', \"prepare\", \"{}\", \"{}\"]\n\
-             [service.run]\nready = {{ path = \"/ready\" }}\nenv = {{ WITNESS = \"{}\" }}\ndrain = \"1s\"\nstop = \"1s\"\n",
-            witness.display(),
-            program.display(),
-            witness.display(),
-        );
-    }
-    std::fs::write(folder.join("longshore.toml"), text).unwrap();
-}
-
-/// Compiles the service: static, since its image has nothing else in it.
-fn compile_service(folder: &Path) -> PathBuf {
-    let program = folder.join("service");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/storm/service.rs");
-    let options = ["--edition=2024", "-Ctarget-feature=+crt-static", "-Cstrip=symbols", "-o"];
-    let mut rustc = Command::new("rustc");
-    let status = rustc.args(options).arg(&program).arg(source).status().unwrap();
-    assert!(status.success());
-    program
 }

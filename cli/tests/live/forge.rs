@@ -75,7 +75,7 @@ pub(crate) fn full_name(service: usize) -> String {
 }
 
 /// Runs git with no settings of whoever runs the test; what it printed.
-fn git(folder: &Path, words: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "gc.auto=0"])
         .args(words)
@@ -165,7 +165,7 @@ fn carry(
 }
 
 /// The status that was answered; an error when the host was away, or went away.
-fn send(to: SocketAddr, secret: &Secret, push: &Push) -> io::Result<String> {
+pub(crate) fn send(to: SocketAddr, secret: &Secret, push: &Push) -> io::Result<String> {
     let name = full_name(push.service);
     let body = serde_json::json!({
         "ref": "refs/heads/main", "before": push.before, "after": push.commit, "created": push.number == 0,

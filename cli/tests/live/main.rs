@@ -1,0 +1,12 @@
+//! Whole stories on built programs: real Git, real builds, real processes, and a real client of the registry.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
+
+mod chance;
+mod client;
+mod forge;
+mod host;
+mod images;
+mod stage;
+mod stop;
+mod storm;
