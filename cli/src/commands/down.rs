@@ -11,12 +11,18 @@ use super::style::{GOOD, paint};
 use crate::api::{Down, Status};
 use crate::args::{DownArgs, Output};
 
+/// Whether a process is there, and has not ended: one whose parent has not heard of its end yet is a zombie.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
 /// Stops the host, and what runs unless told otherwise; returns when the host is gone.
 pub(super) async fn run(client: &Client, args: &DownArgs, output: Output) -> Result<()> {
     let status: Status = client.get("/api/status", &[]).await?;
     let (): () = client.post("/api/down", &Down { services: !args.keep_services }).await?;
     let until = Instant::now() + Duration::from_mins(1);
-    while std::path::Path::new(&format!("/proc/{}", status.host.pid)).exists() {
+    while runs(status.host.pid) {
         if Instant::now() > until {
             bail!("the host, process {}, has not ended within a minute", status.host.pid);
         }

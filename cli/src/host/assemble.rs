@@ -198,6 +198,8 @@ async fn repositories(folder: &DataFolder, policy: &Policy) -> Result<GitCommand
         (repository.name.clone(), source)
     };
     let git = GitCommand::new(folder.join("git"), policy.repositories.iter().map(source));
+    // What ssh and proxies need to reach the repositories that are mirrored.
+    let git = git.with_environment(std::env::vars_os());
     let program = std::env::current_exe().context("cannot tell which program this is")?;
     for repository in policy.repositories.iter().filter(|repository| repository.url.is_none()) {
         let script = hook_script(&program, &folder.path, repository);

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use longshore_events::{CommitId, Data, RefName, RepositoryName, types::PushReceived, types::RefKind};
+use longshore_events::{
+    CommitId, Data, EventId, RefName, RepositoryName, types::PushReceived, types::RefKind,
+};
 use longshore_intake::sign;
-use longshore_ports::Secrets as _;
+use longshore_ports::{BlobRef, Secrets as _};
 use serde_json::{Value, json};
 
 use super::options::HookOptions;
@@ -40,7 +42,7 @@ pub fn post_receive_hook(options: &HookOptions) -> Result<()> {
 fn moved(repo: &RepositoryName, line: &str) -> Option<Value> {
     let mut words = line.split_whitespace();
     let (old, new, name) = (words.next()?, words.next()?, RefName::new(words.next()?).ok()?);
-    let (before, after) = (CommitId::new(old).ok(), CommitId::new(new).ok());
+    let (before, after) = (commit(old), commit(new));
     let forced = match (&before, &after) {
         (Some(before), Some(after)) => !is_ancestor(before, after),
         _ => false,
@@ -62,11 +64,28 @@ fn moved(repo: &RepositoryName, line: &str) -> Option<Value> {
         paths_truncated: true,
     };
     let now = longshore_ports::Clock::now(&MachineClock);
-    let id = format!("longshore/{repo}/{}/{}/{}", push.git_ref, new, now.as_millisecond());
+    let id = format!("longshore/{repo}/{}/{new}/{}", in_an_id(&push.git_ref), now.as_millisecond());
     Some(json!({
         "specversion": "1.0", "id": id, "source": format!("longshore/git/{repo}"), "subject": repo.as_str(),
         "type": Data::from(push.clone()).kind(), "time": now.to_string(), "data": push,
     }))
+}
+
+/// The commit of what a ref points to: an annotated tag points to a tag that points to it. Nothing for what is gone.
+fn commit(id: &str) -> Option<CommitId> {
+    let plain = CommitId::new(id).ok()?;
+    let ask = ["rev-parse", "--quiet", "--verify", "--end-of-options", &format!("{plain}^{{commit}}")];
+    let peeled = Command::new("git").args(ask).output().ok().filter(|output| output.status.success());
+    let peeled = peeled.and_then(|output| String::from_utf8(output.stdout).ok());
+    peeled.and_then(|peeled| CommitId::new(peeled.trim()).ok()).or(Some(plain))
+}
+
+/// A ref's name as a part of an event's id, which has fewer letters than names of refs may have.
+fn in_an_id(name: &RefName) -> String {
+    match EventId::new(name.as_str()) {
+        Ok(_) => name.to_string(),
+        Err(_) => BlobRef::of(name.as_str().as_bytes()).0.hex().to_owned(),
+    }
 }
 
 /// Git runs a hook in the repository's folder, with its environment.

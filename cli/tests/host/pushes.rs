@@ -117,3 +117,17 @@ fn an_image_from_outside_is_said_once_for_each_time_that_the_tag_moves() {
     assert_eq!(digests[0], digests[2]);
     assert_ne!(digests[0], digests[1]);
 }
+
+#[test]
+fn tags_lead_to_commits_and_refs_may_have_any_letters() {
+    let world = World::new();
+    let host = world.up();
+    let commit = world.working_copy();
+    world.git("work", &["tag", "--annotate", "--message=first", "v1"]);
+    world.git("work", &["branch", "gr\u{f6}\u{df}e"]);
+    let pushed = world.git("work", &["push", &host.remote(&host.token), "v1", "gr\u{f6}\u{df}e"]);
+    assert!(pushed.status.success(), "{pushed:?}");
+    let pushes = host.events("push.received", 2);
+    assert!(pushes.iter().all(|push| push["data"]["after"] == commit), "{pushes:?}");
+    assert!(pushes.iter().any(|push| push["data"]["ref"] == "refs/heads/gr\u{f6}\u{df}e"), "{pushes:?}");
+}

@@ -10,15 +10,10 @@ use longshore_events::{
     types::{BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ImagePushed},
 };
 use longshore_frame::{At, Cause, Decision, Told};
+use longshore_policy::SETTLE_MS;
 use longshore_ports::{BuildFailure, BuildOrder, BuildStatus, Built, Relation};
 
 use crate::{Input, Push, Seen, Stage, State};
-
-/// A superseded commit is watched for so long after its push was heard of, in milliseconds: a branch that came back to
-/// it between two looks of the ref check, with its webhooks lost, is seen by nobody else.
-const WATCH_MS: i64 = 150_000;
-/// After so long without news an answer of the outside counts as true, in milliseconds.
-const SETTLE_MS: i64 = 3_000;
 
 type Decided = Decision<State, BuildOrder>;
 
@@ -30,6 +25,18 @@ pub(crate) struct Context<'a> {
     pub(crate) at: At,
     pub(crate) seen: &'a Seen,
     pub(crate) poll_ms: u64,
+    /// How long a superseded commit is watched after its push was heard of, in milliseconds.
+    pub(crate) watch_ms: u64,
+}
+
+impl Context<'_> {
+    fn after(&self, ms: u64) -> Timestamp {
+        self.at.now + span(ms)
+    }
+}
+
+fn span(ms: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }
 
 /// The next decision.
@@ -63,7 +70,7 @@ fn hear(state: &mut State, told: Told<Input>, now: Timestamp) {
 
 fn begin(context: &Context<'_>, state: State) -> Decided {
     let Some(push) = state.push.clone() else { return Decision::rest(state) };
-    let settles = push.told_at + SignedDuration::from_millis(SETTLE_MS);
+    let settles = push.told_at + span(SETTLE_MS);
     match context.seen.tip {
         Some(Relation::Same) => build(context, state, &push),
         Some(Relation::Ahead) if !push.forced => superseded(context, state),
@@ -89,7 +96,7 @@ fn build(context: &Context<'_>, state: State, push: &Push) -> Decided {
         return decided.say(context.order.service.as_str(), &push.link, fact);
     }
     if context.at.stopped {
-        let poll = poll(context);
+        let poll = context.after(context.poll_ms);
         return Decision::rest(state).wake(poll);
     }
     let fact = BuildStarted {
@@ -103,16 +110,16 @@ fn build(context: &Context<'_>, state: State, push: &Push) -> Decided {
 
 fn start(context: &Context<'_>, state: State) -> Decided {
     let state = State { stage: Stage::Building, ..state };
-    Decision::rest(state).effect(context.order.clone()).wake(poll(context))
+    Decision::rest(state).effect(context.order.clone()).wake(context.after(context.poll_ms))
 }
 
 /// Looks how the build stands. One that was cut off is begun again, under the same key.
 fn follow(context: &Context<'_>, state: State) -> Decided {
     match &context.seen.status {
-        Some(BuildStatus::Running) => Decision::rest(state).wake(poll(context)),
+        Some(BuildStatus::Running) => Decision::rest(state).wake(context.after(context.poll_ms)),
         Some(BuildStatus::Succeeded(built)) => succeeded(context, state, built),
         Some(BuildStatus::Failed(failure)) => failed(context, state, failure),
-        None if context.at.stopped => Decision::rest(state).wake(poll(context)),
+        None if context.at.stopped => Decision::rest(state).wake(context.after(context.poll_ms)),
         None => start(context, state),
     }
 }
@@ -174,10 +181,8 @@ fn watch(context: &Context<'_>, state: State) -> Decided {
 
 fn watching(context: &Context<'_>, mut decided: Decided) -> Decided {
     let heard = decided.state.push.as_ref().map(|push| push.told_at);
-    match heard.map(|heard| heard + SignedDuration::from_millis(WATCH_MS)) {
-        Some(until) if context.at.now < until => {
-            decided.wake(until.min(context.at.now + SignedDuration::from_secs(30)))
-        }
+    match heard.map(|heard| heard + span(context.watch_ms)) {
+        Some(until) if context.at.now < until => decided.wake(until.min(context.after(context.watch_ms / 5))),
         _ => {
             decided.state.stage = Stage::Ended;
             decided
@@ -207,10 +212,6 @@ fn ended(state: State, image: ImagePushed) -> Decided {
 
 fn link(push: Option<&Push>) -> Option<&Link> {
     push.map(|push| &push.link)
-}
-
-fn poll(context: &Context<'_>) -> Timestamp {
-    context.at.now + SignedDuration::from_millis(i64::try_from(context.poll_ms).unwrap_or(i64::MAX / 2))
 }
 
 fn finished(context: &Context<'_>, outcome: BuildOutcome) -> BuildFinished {

@@ -109,6 +109,7 @@ impl Function for Build {
             at: *at,
             seen,
             poll_ms: self.poll_ms,
+            watch_ms: self.policy.host.watch_ms(),
         };
         decide::decide(&context, state, cause)
     }

@@ -10,15 +10,9 @@
 //! 3. An image of unknown commit is taken when the followed tag points to it.
 
 use jiff::{SignedDuration, Timestamp};
+use longshore_policy::SETTLE_MS;
 
 use crate::{Candidate, Seen, Stage, State};
-
-/// After so long without news an answer of the outside counts as true, in milliseconds.
-pub(crate) const SETTLE_MS: i64 = 3_000;
-
-/// Images are remembered for so long after the last one was heard of, in milliseconds: a branch that went and came back
-/// between two looks of the ref check, with its webhooks lost, is seen by nobody else.
-pub(crate) const WATCH_MS: i64 = 150_000;
 
 /// What was chosen.
 pub(crate) struct Choice {
@@ -32,7 +26,7 @@ pub(crate) struct Choice {
 
 /// Chooses among the images that were heard of.
 pub(crate) fn choose(state: &State, seen: &Seen, now: Timestamp) -> Choice {
-    let settles = state.told_at.map(|told| told + SignedDuration::from_millis(SETTLE_MS));
+    let settles = state.told_at.map(|told| told + SignedDuration::from_millis(SETTLE_MS.cast_signed()));
     let quiet = settles.is_none_or(|settles| now >= settles);
     let fresh = || state.candidates.iter().rev().filter(|candidate| candidate.fresh);
     let clear = fresh().find(|candidate| is_clear(candidate, seen));

@@ -11,7 +11,7 @@ use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
 use crate::{
     Apply, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict,
-    choose::{Choice, WATCH_MS, choose},
+    choose::{Choice, choose},
     rollout,
 };
 
@@ -25,11 +25,17 @@ pub(crate) struct Context<'a> {
     pub(crate) at: At,
     pub(crate) seen: &'a Seen,
     pub(crate) poll_ms: u64,
+    /// How long images are remembered after the last one was heard of, in milliseconds.
+    pub(crate) watch_ms: u64,
+}
+
+fn span(ms: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }
 
 impl Context<'_> {
     pub(crate) fn after(&self, ms: u64) -> Timestamp {
-        self.at.now + SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
+        self.at.now + span(ms)
     }
 
     pub(crate) fn subject(&self) -> String {
@@ -142,9 +148,9 @@ fn rest(context: &Context<'_>, state: State, choice: &Choice) -> Decided {
             decided = decided.say(context.subject(), &candidate.link, fact);
         }
     }
-    let watched = before.told_at.map(|told| told + SignedDuration::from_millis(WATCH_MS));
+    let watched = before.told_at.map(|told| told + span(context.watch_ms));
     if let Some(until) = watched.filter(|until| context.at.now < *until && !before.candidates.is_empty()) {
-        return decided.wake(until.min(context.after(30_000)));
+        return decided.wake(until.min(context.after(context.watch_ms / 5)));
     }
     decided.state.candidates.clear();
     decided

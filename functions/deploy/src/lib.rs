@@ -184,6 +184,7 @@ impl Function for Deploy {
             at: *at,
             seen,
             poll_ms: self.poll_ms,
+            watch_ms: self.policy.host.watch_ms(),
         };
         decide::decide(&context, state, cause)
     }

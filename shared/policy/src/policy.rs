@@ -39,6 +39,18 @@ pub struct Host {
     pub ref_check_ms: u64,
 }
 
+/// After so long without news an answer of Git or of a registry counts as true, in milliseconds: it may be older
+/// than the event that led to the question.
+pub const SETTLE_MS: u64 = 3_000;
+
+impl Host {
+    /// How long a superseded commit is watched, in milliseconds: more than two looks of the ref check. A branch that
+    /// went and came back between them, with its webhooks lost, is seen by nobody else.
+    pub fn watch_ms(&self) -> u64 {
+        (self.ref_check_ms.saturating_mul(5) / 2).max(4 * SETTLE_MS)
+    }
+}
+
 /// Where webhooks come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
