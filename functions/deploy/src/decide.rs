@@ -295,3 +295,7 @@ fn health(probe: &Probe) -> Health {
         failures: probe.failures,
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;
