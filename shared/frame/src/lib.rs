@@ -15,6 +15,8 @@ mod decision;
 mod effects;
 mod function;
 mod handle;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod retry;

@@ -1,0 +1,15 @@
+//! The routing table. One binary knows one function, and yet its commits write what is owed to all of them.
+
+use longshore_ports::journal::Routes;
+
+/// What every function takes: its `Input`'s `KINDS`. A test of the whole compares it with the functions.
+const ROUTES: &[(&str, &[&str])] = &[
+    ("build", &["dev.longshore.push.received.v1"]),
+    ("deploy", &["dev.longshore.image.pushed.v1", "dev.longshore.request.made.v1"]),
+    ("refcheck", &["dev.longshore.push.received.v1"]),
+];
+
+/// Which function is owed which event types.
+pub fn routes() -> Routes {
+    Routes(ROUTES.to_vec())
+}
