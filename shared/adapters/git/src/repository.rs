@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use longshore_events::{CommitId, RefName, RepositoryName};
+use longshore_policy::Policy;
 use longshore_ports::{Changes, ErrorKind, Git, PortError, Relation};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -49,6 +50,13 @@ impl GitCommand {
             repositories: repositories.into_iter().map(known).collect(),
             surroundings: Surroundings::default(),
         }
+    }
+
+    /// The repositories of a configuration; those without a URL are kept here.
+    pub fn of(folder: PathBuf, policy: &Policy) -> Self {
+        let source = |url: &Option<String>| url.clone().map_or(Source::Hosted, Source::Mirror);
+        let known = policy.repositories.iter().map(|known| (known.name.clone(), source(&known.url)));
+        Self::new(folder, known)
     }
 
     /// Lets git, and ssh under it, see what it may of these variables: the search path, the home, the agent's socket,

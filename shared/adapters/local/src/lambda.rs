@@ -3,7 +3,8 @@
 //! Where it lies is said by `LONGSHORE_DATA`; the configuration is the file that `LONGSHORE_CONFIG` names. Nothing is
 //! published: without a bus, the sweep finds what is owed.
 
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use longshore_frame::Frame;
@@ -24,6 +25,7 @@ pub struct LambdaFolder {
     pub secrets: Arc<FileSecrets>,
     /// A frame over all of it.
     pub frame: Frame,
+    _lock: File,
 }
 
 impl LambdaFolder {
@@ -36,17 +38,28 @@ impl LambdaFolder {
         let policy = Arc::new(configuration(&required("LONGSHORE_CONFIG")?)?);
         std::fs::create_dir_all(&data)
             .map_err(|error| format!("cannot make the data folder {}: {error}", data.display()))?;
+        let lock = lock(&data)?;
         let journal = Arc::new(SqliteJournal::open(&data.join("journal.sqlite"), routes(), None)?);
         let blobs = Arc::new(FileBlobs::open(&data.join("blobs"))?);
         let secrets = Arc::new(FileSecrets::open(&data.join("secrets"), [])?);
         // The claim is made of each invocation's deadline.
         let frame = Frame::new(journal.clone(), blobs, Arc::new(PlatformClock), 0);
-        Ok(Self { data, policy, journal, secrets, frame })
+        Ok(Self { data, policy, journal, secrets, frame, _lock: lock })
     }
 }
 
+/// Shared by all functions, and kept from a one-machine host: it would count their claims as its own dead ones.
+fn lock(data: &Path) -> Result<File, Error> {
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(data.join("lock"))?;
+    let held =
+        |error| format!("a host holds the data folder {}: {error}; run `longshore down`", data.display());
+    lock.try_lock_shared().map_err(held)?;
+    Ok(lock)
+}
+
 fn configuration(path: &str) -> Result<Policy, Error> {
-    let text = std::fs::read(path).map_err(|error| format!("cannot read the configuration {path}: {error}"))?;
+    let text =
+        std::fs::read(path).map_err(|error| format!("cannot read the configuration {path}: {error}"))?;
     longshore_policy::check_bytes(&text, path).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         faults.join("\n").into()

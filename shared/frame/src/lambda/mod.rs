@@ -127,7 +127,12 @@ async fn take<F: Function>(
     let mut failures = Vec::new();
     for (id, call) in messages {
         if let Err(error) = one(function, frame, invocation, call).await {
-            tracing::error!(function = F::NAME, message.id = id, error, "a message failed; the queue has it again");
+            tracing::error!(
+                function = F::NAME,
+                message.id = id,
+                error,
+                "a message failed; the queue has it again"
+            );
             failures.push(json!({ "itemIdentifier": id }));
         }
     }

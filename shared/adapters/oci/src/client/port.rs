@@ -16,22 +16,30 @@ use crate::names::Repository;
 #[derive(Default)]
 pub struct Registries {
     credentials: BTreeMap<String, Credentials>,
+    /// Where images without a registry in their name lie, in place of Docker Hub.
+    own: Option<String>,
     clients: Mutex<BTreeMap<String, Client>>,
 }
 
 impl Registries {
     /// With credentials by registry (`ghcr.io`, `docker.io`, `127.0.0.1:5000`).
     pub fn new(credentials: BTreeMap<String, Credentials>) -> Self {
-        Self { credentials, clients: Mutex::default() }
+        Self { credentials, ..Self::default() }
+    }
+
+    /// Lets images without a registry in their name lie in `own`, e.g. `127.0.0.1:7070`.
+    #[must_use]
+    pub fn with_own(self, own: impl Into<String>) -> Self {
+        Self { own: Some(own.into()), ..self }
     }
 
     /// The client of an image's registry, and the image's repository there. A name without a registry is Docker
-    /// Hub's, as everywhere.
+    /// Hub's, as everywhere, unless [`Registries::with_own`] says otherwise.
     ///
     /// # Errors
     /// [`ClientError::Invalid`] when the name cannot be a repository, or no client can be made.
     pub fn locate(&self, image: &ImageName) -> Result<(Client, Repository), ClientError> {
-        let (host, repository) = split(image.as_str());
+        let (host, repository) = split(image.as_str(), self.own.as_deref());
         let repository = repository
             .parse()
             .map_err(|error| ClientError::invalid(&format!("read the image name {image}"), error))?;
@@ -46,14 +54,15 @@ impl Registries {
 }
 
 /// The registry's host and the repository in an image's name.
-fn split(image: &str) -> (&str, String) {
-    match image.split_once('/') {
-        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => {
+fn split<'a>(image: &'a str, own: Option<&'a str>) -> (&'a str, String) {
+    match (image.split_once('/'), own) {
+        (Some((host, rest)), _) if host.contains(['.', ':']) || host == "localhost" => {
             let official = matches!(host, "docker.io" | "index.docker.io") && !rest.contains('/');
             if official { ("docker.io", format!("library/{rest}")) } else { (host, rest.to_owned()) }
         }
-        Some(_) => ("docker.io", image.to_owned()),
-        None => ("docker.io", format!("library/{image}")),
+        (_, Some(own)) => (own, image.to_owned()),
+        (Some(_), None) => ("docker.io", image.to_owned()),
+        (None, None) => ("docker.io", format!("library/{image}")),
     }
 }
 
@@ -74,10 +83,19 @@ mod tests {
 
     #[test]
     fn a_name_without_a_registry_is_docker_hubs() {
-        assert_eq!(split("nginx"), ("docker.io", "library/nginx".to_owned()));
-        assert_eq!(split("acme/shop"), ("docker.io", "acme/shop".to_owned()));
-        assert_eq!(split("docker.io/nginx"), ("docker.io", "library/nginx".to_owned()));
-        assert_eq!(split("127.0.0.1:5000/shop"), ("127.0.0.1:5000", "shop".to_owned()));
-        assert_eq!(split("localhost/a/b"), ("localhost", "a/b".to_owned()));
+        assert_eq!(split("nginx", None), ("docker.io", "library/nginx".to_owned()));
+        assert_eq!(split("acme/shop", None), ("docker.io", "acme/shop".to_owned()));
+        assert_eq!(split("docker.io/nginx", None), ("docker.io", "library/nginx".to_owned()));
+        assert_eq!(split("127.0.0.1:5000/shop", None), ("127.0.0.1:5000", "shop".to_owned()));
+        assert_eq!(split("localhost/a/b", None), ("localhost", "a/b".to_owned()));
+    }
+
+    #[test]
+    fn a_name_without_a_registry_is_in_our_own_where_there_is_one() {
+        let own = Some("127.0.0.1:7070");
+        assert_eq!(split("shop", own), ("127.0.0.1:7070", "shop".to_owned()));
+        assert_eq!(split("acme/shop", own), ("127.0.0.1:7070", "acme/shop".to_owned()));
+        assert_eq!(split("docker.io/nginx", own), ("docker.io", "library/nginx".to_owned()));
+        assert_eq!(split("ghcr.io/acme/shop", own), ("ghcr.io", "acme/shop".to_owned()));
     }
 }

@@ -1,0 +1,35 @@
+//! What `deploy` stands on as a Lambda function: the process runner behind the socket that `LONGSHORE_RUNNER` names,
+//! and the host's registry at the address that `LONGSHORE_REGISTRY` names, with the secret `token`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use longshore_deploy::Deploy;
+use longshore_frame::lambda::{Error, POLL_MS, required};
+use longshore_git::GitCommand;
+use longshore_local::lambda::LambdaFolder;
+use longshore_oci::client::{Credentials, Registries};
+use longshore_ports::Secrets as _;
+use longshore_runner::RunnerClient;
+
+/// The function over its adapters.
+///
+/// # Errors
+/// When a variable or the secret is missing.
+pub(crate) async fn deploy(folder: &LambdaFolder) -> Result<Deploy, Error> {
+    let runner = RunnerClient::new(required("LONGSHORE_RUNNER")?.into());
+    let registry = required("LONGSHORE_REGISTRY")?;
+    let tokens = folder.secrets.get("token").await?;
+    let token = tokens.first().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
+    // The registry asks for the token alone, and ignores the user's name.
+    let login = |password| (registry.clone(), Credentials { user: "longshore".into(), password });
+    let credentials: BTreeMap<_, _> = token.map(login).into_iter().collect();
+    Ok(Deploy {
+        policy: folder.policy.clone(),
+        workloads: Arc::new(runner),
+        git: Arc::new(GitCommand::of(folder.data.join("git"), &folder.policy)),
+        registry: Arc::new(Registries::new(credentials).with_own(registry)),
+        facts: folder.journal.clone(),
+        poll_ms: POLL_MS,
+    })
+}

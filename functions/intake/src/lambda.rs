@@ -1,0 +1,85 @@
+//! HTTP as Lambda brings it: payload format 2.0 of function URLs and of API Gateway's HTTP APIs.
+//!
+//! Source: "Create Lambda proxy integrations for HTTP APIs in API Gateway", AWS documentation.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use longshore_frame::lambda::Error;
+use longshore_intake::{Intake, Request};
+use longshore_local::lambda::LambdaFolder;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Intake over the folder.
+pub(crate) fn intake(folder: &LambdaFolder) -> Intake {
+    Intake {
+        journal: folder.journal.clone(),
+        secrets: folder.secrets.clone(),
+        clock: folder.frame.clock.clone(),
+        policy: folder.policy.clone(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpEvent {
+    version: String,
+    raw_path: String,
+    request_context: RequestContext,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+struct RequestContext {
+    http: Http,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    method: String,
+}
+
+/// Takes a webhook, and answers as the one-machine host does.
+///
+/// # Errors
+/// When the payload is no HTTP request in format 2.0.
+pub(crate) async fn receive(intake: &Intake, payload: &Value) -> Result<Value, Error> {
+    let event = HttpEvent::deserialize(payload)
+        .map_err(|error| format!("not an HTTP request in payload format 2.0: {error}"))?;
+    if event.version != "2.0" {
+        return Err(format!("payload format {:?}; choose 2.0 at the integration", event.version).into());
+    }
+    // Before it may stand the name of the API's stage.
+    let Some((_, source)) = event.raw_path.rsplit_once("/hooks/") else {
+        return Ok(refused(404, "webhooks go to /hooks/<source>"));
+    };
+    if event.request_context.http.method != "POST" {
+        return Ok(refused(405, "webhooks are sent with POST"));
+    }
+    let body =
+        if event.is_base64_encoded { STANDARD.decode(event.body) } else { Ok(event.body.into_bytes()) };
+    let Ok(body) = body else { return Ok(refused(400, "the body is not base64; send it again")) };
+    let answer =
+        intake.receive(&Request { source, headers: event.headers.into_iter().collect(), body: &body }).await;
+    Ok(response(answer.status, &answer.json()))
+}
+
+fn refused(status: u16, message: &str) -> Value {
+    response(status, &json!({ "message": message }).to_string())
+}
+
+fn response(status: u16, body: &str) -> Value {
+    json!({
+        "statusCode": status,
+        "headers": { "content-type": "application/json" },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}
