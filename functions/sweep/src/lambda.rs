@@ -26,13 +26,14 @@ struct Lot {
 impl Messages {
     fn put(&self, function: &str, message: &str) {
         let mut lot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = lot.bytes + function.len() + message.len() + 64;
+        let message = json!({ "function": function, "message": message });
+        let bytes = lot.bytes + message.to_string().len() + 1;
         if bytes > ROOM {
             lot.left += 1;
             return;
         }
         lot.bytes = bytes;
-        lot.all.push(json!({ "function": function, "message": message }));
+        lot.all.push(message);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Lambda entry: what the functions' binaries share, and nothing that names an outside system.
 //!
-//! An invocation brings one message or a batch of them from a queue ([`message`]); each is given to [`crate::handle`].
+//! An invocation brings one message or a batch of them from a queue; each is given to [`crate::handle`].
 //! A message that fails is reported by itself, so that the queue brings it again, and in the end sets it aside, while
 //! the others of its batch are done.
 
@@ -75,7 +75,8 @@ pub fn required(name: &str) -> Result<String, Error> {
 /// Runs a binary on this one thread, with logs as JSON lines on stderr. Returns only when it cannot start, or not go
 /// on.
 pub fn main(serve: impl Future<Output = Result<(), Error>>) -> ExitCode {
-    tracing_subscriber::fmt().json().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    let logs = tracing_subscriber::fmt().json().with_span_list(false).with_writer(std::io::stderr);
+    logs.with_max_level(tracing::Level::INFO).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(Error::from).and_then(|runtime| runtime.block_on(serve)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,7 +118,7 @@ async fn take<F: Function>(
     invocation: &Invocation,
     payload: &Value,
 ) -> Result<Value, Error> {
-    let messages = match message::read(F::NAME, payload)? {
+    let messages = match message::read(F::NAME, payload).map_err(said)? {
         Message::One(call) => {
             one(function, frame, invocation, Ok(call)).await?;
             return Ok(Value::Null);
@@ -146,5 +147,10 @@ async fn one<F: Function>(
     call: Result<Call, Unreadable>,
 ) -> Result<(), Error> {
     let frame = Frame { claim_ms: invocation.claim_ms(frame.clock.now()), ..frame.clone() };
-    Ok(handle(function, &frame, &invocation.name, call?).await?)
+    handle(function, &frame, &invocation.name, call.map_err(said)?).await.map_err(said)
+}
+
+/// An error as people read it: the platform's log shows its debug form.
+fn said(error: impl std::error::Error) -> Error {
+    error.to_string().into()
 }

@@ -1,0 +1,10 @@
+//! The functions as Lambda binaries, each in a sandbox with an emulated Runtime API, over one journal in SQLite.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the platform's part: its environment and its clock")]
+
+mod decide;
+mod deploy;
+mod http;
+mod runner;
+mod sandbox;
+mod stage;
