@@ -1,10 +1,15 @@
 //! `deploy` over a real process runner: taken once, also when it is killed in the middle.
 
+use std::time::{Duration, Instant};
+
 use jiff::SignedDuration;
+use longshore_events::{Data, types::DeploymentOutcome};
+use longshore_ports::Phase;
 use serde_json::{Value, json};
 
+use crate::registry;
 use crate::runner::Runner;
-use crate::sandbox::LIFE;
+use crate::sandbox::{LIFE, PATIENCE};
 use crate::stage::{Stage, ask, batch, now};
 
 const UNIT: &str = "prod/shop";
@@ -32,6 +37,34 @@ fn the_same_image_twice_is_one_rollout() {
     let mut again = stage.start("deploy");
     again.invoke(&batch([("m-1", image.to_json())])).unwrap();
     assert_eq!((stage.unit("deploy"), runner.orders()), (unit, orders), "no second time changes anything");
+}
+
+#[test]
+fn an_image_from_outside_is_brought_to_run() {
+    let mut stage = Stage::open();
+    let digest = registry::with_image(&mut stage);
+    let runner = Runner::start(&stage);
+    let mut pushed = stage.image();
+    pushed["data"] = json!({
+        "image": "shop", "tag": "latest", "digest": digest, "forced": false,
+        "media_type": "application/vnd.oci.image.manifest.v1+json",
+    });
+    stage.keep(&pushed);
+    let mut deploy = stage.start("deploy");
+    deploy.invoke(&pushed).unwrap();
+    let begun = Instant::now();
+    while stage.events("deployment.finished").is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "never done: {:?}", runner.observed());
+        std::thread::sleep(Duration::from_millis(20));
+        deploy.invoke(&wake()).unwrap();
+    }
+    let ends = stage.events("deployment.finished");
+    let Data::DeploymentFinished(end) = &ends[0].data else { panic!("{ends:?}") };
+    assert_eq!(end.outcome, DeploymentOutcome::Succeeded);
+    let running = runner.observed().releases;
+    assert_eq!((running.len(), running[0].weight, running[0].phase), (1, 100, Phase::Ready));
+    assert_eq!(running[0].digest.to_string(), digest);
+    assert!(stage.unit("deploy").row.todo.is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod decide;
 mod deploy;
 mod http;
+mod registry;
 mod runner;
 mod sandbox;
 mod stage;

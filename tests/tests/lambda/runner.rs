@@ -29,7 +29,7 @@ impl Runner {
             data: stage.path("runner"),
             socket: socket.clone(),
             proxy: "127.0.0.1:0".parse().unwrap(),
-            pull: PullAccess { registry: Some("http://127.0.0.1:9".into()), login: None },
+            pull: PullAccess { registry: Some(format!("http://{}", stage.registry)), login: None },
         };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -78,6 +78,14 @@ impl Runner {
             assert!(begun.elapsed() < PATIENCE, "the runner does not answer");
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
+    }
+}
+
+impl Drop for Runner {
+    /// What it started ends with it.
+    fn drop(&mut self) {
+        let ended = ask(self.client.shutdown());
+        assert!(ended.is_ok() || std::thread::panicking(), "{ended:?}");
     }
 }
 

@@ -34,6 +34,7 @@ image = "shop"
 
 [[environment]]
 name = "prod"
+settle = "10ms"
 "#;
 
 /// What the functions of one test stand on.
@@ -42,6 +43,8 @@ pub(crate) struct Stage {
     pub(crate) journal: SqliteJournal,
     /// The tip of the branch.
     pub(crate) tip: String,
+    /// The registry's address; at first nobody listens there.
+    pub(crate) registry: String,
 }
 
 impl Stage {
@@ -57,7 +60,7 @@ impl Stage {
         std::fs::write(folder.path().join("longshore.toml"), CONFIGURATION).unwrap();
         let tip = repository(&folder.path().join("work"), &data.join("git/acme/shop.git"));
         let journal = SqliteJournal::open(&data.join("journal.sqlite"), routes(), None).unwrap();
-        Self { folder, journal, tip }
+        Self { folder, journal, tip, registry: "127.0.0.1:9".into() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -71,7 +74,7 @@ impl Stage {
             ("LONGSHORE_DATA", path("data")),
             ("LONGSHORE_CONFIG", path("longshore.toml")),
             ("LONGSHORE_RUNNER", path("relay.sock")),
-            ("LONGSHORE_REGISTRY", "127.0.0.1:9".into()),
+            ("LONGSHORE_REGISTRY", self.registry.clone()),
         ]
     }
 

@@ -1,0 +1,85 @@
+//! A registry with an image of a small service, compiled for it.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use longshore_oci::client::Client;
+use longshore_oci::packer::{NoBases, Request, pack};
+use longshore_oci::server::{Change, Store, Watcher, router};
+
+use crate::stage::{Stage, ask};
+
+/// Listens, and answers everyone with nothing.
+const SERVICE: &str = r#"
+fn main() {
+    let address = format!("127.0.0.1:{}", std::env::var("PORT").unwrap());
+    for stream in std::net::TcpListener::bind(address).unwrap().incoming() {
+        drop(stream);
+    }
+}
+"#;
+
+struct Nobody;
+
+#[async_trait]
+impl Watcher for Nobody {
+    async fn stored(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
+    async fn deleted(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+}
+
+/// Serves a registry to the stage, with the image `shop:latest` in it. Answers the image's digest.
+pub(crate) fn with_image(stage: &mut Stage) -> String {
+    let store = Store::open(&stage.path("registry")).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    stage.registry = listener.local_addr().unwrap().to_string();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router(store, Arc::new(Nobody))).await.unwrap();
+        });
+    });
+    let context = context(stage);
+    let work = stage.path("pack");
+    std::fs::create_dir_all(&work).unwrap();
+    let none = BTreeMap::new();
+    let request = Request {
+        context: &context,
+        dockerfile: Path::new("Dockerfile"),
+        args: &none,
+        epoch: 1_700_000_000,
+        labels: &none,
+        work: &work,
+    };
+    let image = pack(&request, &NoBases).unwrap();
+    let client = Client::new(&stage.registry, None).unwrap();
+    ask(client.push(&"shop".parse().unwrap(), &"latest".parse().unwrap(), &image)).unwrap();
+    image.digest.to_string()
+}
+
+fn context(stage: &Stage) -> PathBuf {
+    let context = stage.path("context");
+    std::fs::create_dir_all(&context).unwrap();
+    std::fs::write(stage.path("service.rs"), SERVICE).unwrap();
+    let compiled = Command::new("rustc")
+        .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
+        .args([context.join("service"), stage.path("service.rs")])
+        .status();
+    assert!(compiled.unwrap().success(), "the service does not compile");
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM scratch\nCOPY service /service\nENTRYPOINT [\"/service\"]\n",
+    )
+    .unwrap();
+    context
+}
