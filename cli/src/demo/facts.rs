@@ -45,7 +45,7 @@ impl Facts {
 
     /// When the rollout of `commit` was over.
     pub fn ran_at(&self, commit: &str) -> Option<Timestamp> {
-        self.finished(commit, DeploymentOutcome::Succeeded).next().map(|(at, _)| at)
+        finished(&self.0, commit, DeploymentOutcome::Succeeded).next().map(|(at, _)| at)
     }
 
     /// The commits that were rolled back.
@@ -72,36 +72,41 @@ impl Facts {
         digests
     }
 
-    /// From the acceptance of the push of `commit` to its first answer, in milliseconds, less the time of git, of
-    /// `prepare` and `test`, and of the service from spawn to listen: what is left is Longshore's own.
+    /// See [`overhead_ms`].
     pub fn overhead_ms(&self, commit: &str, answered: Timestamp) -> Option<u64> {
-        let pushed = self.0.iter().find(|event| match &event.data {
-            Data::PushReceived(push) => is(push.after.as_ref(), commit),
-            _ => false,
-        })?;
-        let BuildTimes { git_ms, prepare_ms, test_ms, .. } =
-            self.0.iter().find_map(|event| match &event.data {
-                Data::BuildFinished(fact) if is(Some(&fact.commit), commit) => fact.times,
-                _ => None,
-            })?;
-        let boot_ms =
-            self.finished(commit, DeploymentOutcome::Succeeded).find_map(|(_, fact)| fact.boot_ms)?;
-        let whole = answered.as_millisecond() - pushed.time.as_millisecond();
-        Some(u64::try_from(whole).unwrap_or(0).saturating_sub(git_ms + prepare_ms + test_ms + boot_ms))
+        overhead_ms(&self.0, commit, answered)
     }
+}
 
-    fn finished<'a>(
-        &'a self,
-        commit: &'a str,
-        outcome: DeploymentOutcome,
-    ) -> impl Iterator<Item = (Timestamp, &'a DeploymentFinished)> {
-        self.0.iter().filter_map(move |event| match &event.data {
-            Data::DeploymentFinished(fact) if fact.outcome == outcome && is(fact.commit.as_ref(), commit) => {
-                Some((event.time, fact))
-            }
-            _ => None,
-        })
-    }
+/// From the acceptance of the push of `commit` to its first answer, in milliseconds, less the time of git, of `prepare`
+/// and `test`, and of the service from spawn to listen: what is left is Longshore's own. `None` when the events do not
+/// say all of it.
+pub fn overhead_ms(events: &[Event], commit: &str, answered: Timestamp) -> Option<u64> {
+    let pushed = events.iter().find(|event| match &event.data {
+        Data::PushReceived(push) => is(push.after.as_ref(), commit),
+        _ => false,
+    })?;
+    let BuildTimes { git_ms, prepare_ms, test_ms, .. } = events.iter().find_map(|event| match &event.data {
+        Data::BuildFinished(fact) if is(Some(&fact.commit), commit) => fact.times,
+        _ => None,
+    })?;
+    let boot_ms =
+        finished(events, commit, DeploymentOutcome::Succeeded).find_map(|(_, fact)| fact.boot_ms)?;
+    let whole = answered.as_millisecond() - pushed.time.as_millisecond();
+    Some(u64::try_from(whole).unwrap_or(0).saturating_sub(git_ms + prepare_ms + test_ms + boot_ms))
+}
+
+fn finished<'a>(
+    events: &'a [Event],
+    commit: &'a str,
+    outcome: DeploymentOutcome,
+) -> impl Iterator<Item = (Timestamp, &'a DeploymentFinished)> {
+    events.iter().filter_map(move |event| match &event.data {
+        Data::DeploymentFinished(fact) if fact.outcome == outcome && is(fact.commit.as_ref(), commit) => {
+            Some((event.time, fact))
+        }
+        _ => None,
+    })
 }
 
 fn is(known: Option<&CommitId>, commit: &str) -> bool {
