@@ -94,7 +94,8 @@ fn list(context: &Context) {
     }
     for peer in &MEASURED_AGAINST {
         let path = peer.path(context);
-        let there = if path.is_file() { path.display().to_string() } else { "for bench; not there yet".into() };
+        let there =
+            if path.is_file() { path.display().to_string() } else { "for bench; not there yet".into() };
         println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
     }
     let skopeo = debian::SKOPEO;

@@ -86,10 +86,11 @@ pub fn overhead_ms(events: &[Event], commit: &str, answered: Timestamp) -> Optio
         Data::PushReceived(push) => is(push.after.as_ref(), commit),
         _ => false,
     })?;
-    let BuildTimes { git_ms, prepare_ms, test_ms, .. } = events.iter().find_map(|event| match &event.data {
-        Data::BuildFinished(fact) if is(Some(&fact.commit), commit) => fact.times,
-        _ => None,
-    })?;
+    let BuildTimes { git_ms, prepare_ms, test_ms, .. } =
+        events.iter().find_map(|event| match &event.data {
+            Data::BuildFinished(fact) if is(Some(&fact.commit), commit) => fact.times,
+            _ => None,
+        })?;
     let boot_ms =
         finished(events, commit, DeploymentOutcome::Succeeded).find_map(|(_, fact)| fact.boot_ms)?;
     let whole = answered.as_millisecond() - pushed.time.as_millisecond();

@@ -61,8 +61,11 @@ mod tests {
         let circumstances = ["d", "m", "c"].map(str::to_owned);
         let first = merge("", &[row("a", "old"), row("b", "stays")], &circumstances);
         let second = merge(&first, &[row("a", "new"), row("c", "added")], &circumstances);
-        let measured: Vec<_> =
-            second.lines().filter(|line| line.contains("0.50")).map(|line| line.split(" | ").nth(2)).collect();
+        let measured: Vec<_> = second
+            .lines()
+            .filter(|line| line.contains("0.50"))
+            .map(|line| line.split(" | ").nth(2))
+            .collect();
         assert_eq!(measured, [Some("new"), Some("stays"), Some("added")]);
         assert!(second.starts_with(HEAD));
     }

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::clock;
 use crate::host::runtime;
-use crate::push_body::commit_id;
+use crate::push_body::{commit_id, delivery_id};
 use crate::row::Row;
 use crate::settings::Settings;
 use crate::stats::{float, median};
@@ -59,7 +59,8 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
         [&format!("{YOUNG} events of history"), &format!("{}", settings.events)],
         settings.events >= 1_000_000,
     );
-    let (one, many) = (Book::open(&folder.path().join("one.db"), 1)?, Book::open(&folder.path().join("many.db"), 1_000)?);
+    let (one, many) =
+        (Book::open(&folder.path().join("one.db"), 1)?, Book::open(&folder.path().join("many.db"), 1_000)?);
     let (mut one_times, mut many_times) = (Vec::new(), Vec::new());
     one.fill(&runtime, TURN)?;
     many.fill(&runtime, TURN)?;
@@ -71,7 +72,10 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     let bytes = Row {
         name: "journal bytes an event",
         goal: "≤ 2 KB".into(),
-        measured: format!("{bytes:.0} bytes, receipts and decisions with it, over {} events", settings.events),
+        measured: format!(
+            "{bytes:.0} bytes, receipts and decisions with it, over {} events",
+            settings.events
+        ),
         ratio: None,
         met: bytes <= BYTES,
     };
@@ -112,7 +116,8 @@ impl Book {
         let end = self.next.load(Ordering::Relaxed) + count;
         let workers: Vec<_> = (0..AT_ONCE)
             .map(|_| {
-                let (journal, next, repositories) = (self.journal.clone(), self.next.clone(), self.repositories);
+                let (journal, next, repositories) =
+                    (self.journal.clone(), self.next.clone(), self.repositories);
                 runtime.spawn(async move {
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +167,8 @@ async fn happen(journal: &SqliteJournal, number: u64, repository: u64) -> Result
     let mut row = journal.open(&ask).await?.unit.unwrap_or_default();
     let (read_version, read_marks) = (row.version, row.marked.len());
     row.version += 1;
-    row.state = r#"{"stage":"superseded","push":{"paths":["services/shop/src/part0.rs"],"forced":false}}"#.into();
+    row.state =
+        r#"{"stage":"superseded","push":{"paths":["services/shop/src/part0.rs"],"forced":false}}"#.into();
     let decision = DecisionRow {
         function: "build".into(),
         unit: unit.clone(),
@@ -184,7 +190,7 @@ async fn happen(journal: &SqliteJournal, number: u64, repository: u64) -> Result
 }
 
 fn event(number: u64, repository: u64) -> Result<Event> {
-    let id = format!("github/{number:08x}-0000-4000-8000-000000000000");
+    let id = format!("github/{}", delivery_id(number));
     let repo = RepositoryName::new(&format!("acme/shop-{repository}"))?;
     let git_ref = RefName::new("refs/heads/main")?;
     let paths = (0..4).map(|part| format!("services/shop/src/part{part}.rs")).collect();

@@ -72,8 +72,7 @@ impl Host {
             return Ok(runtime()?.block_on(self.runner().shutdown())?);
         };
         let body = serde_json::to_vec(&Down { services: true })?;
-        let headers =
-            format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.token);
+        let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.token);
         Client::connect(self.ready.listen)?.send("POST /api/down", &headers, &body)?.ok()?;
         server.ends()
     }

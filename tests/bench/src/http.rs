@@ -75,7 +75,8 @@ impl Client {
     /// A GET whose body is counted and dropped.
     pub(crate) fn count(&mut self, path: &str, headers: &str) -> io::Result<(u16, u64)> {
         let address = self.address;
-        self.stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n").as_bytes())?;
+        self.stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n").as_bytes())?;
         self.buffer.resize(BUFFER.max(self.buffer.len()), 0);
         let mut length = 0;
         let (status, _) = self.read(|part| length += part.len() as u64)?;

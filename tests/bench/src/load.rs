@@ -46,7 +46,9 @@ impl Outcome {
     /// An error when anything failed.
     pub(crate) fn whole(self) -> Result<Self> {
         match &self.error {
-            Some(error) => anyhow::bail!("{} of {} requests failed: {error}", self.failed, self.failed + self.answered),
+            Some(error) => {
+                anyhow::bail!("{} of {} requests failed: {error}", self.failed, self.failed + self.answered)
+            }
             None => Ok(self),
         }
     }

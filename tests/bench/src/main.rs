@@ -82,7 +82,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Bench>> {
     if let Some(other) = names.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("nothing named {other:?} is measured; there are: {}", known.join(", "));
     }
-    Ok(BENCHES.iter().filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.name)).collect())
+    Ok(BENCHES
+        .iter()
+        .filter(|bench| names.is_empty() || names.iter().any(|name| name == bench.name))
+        .collect())
 }
 
 fn print(rows: &[Row], failed: &[&str], settings: &Settings, output: Output) -> Result<()> {

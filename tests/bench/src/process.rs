@@ -36,7 +36,9 @@ impl Server {
         }
         let file = File::options().create(true).append(true).open(log)?;
         command.args(arguments).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        for name in ["LONGSHORE_DATA", "LONGSHORE_HOST", "LONGSHORE_LOG", "LONGSHORE_OUTPUT", "LONGSHORE_TOKEN"] {
+        for name in
+            ["LONGSHORE_DATA", "LONGSHORE_HOST", "LONGSHORE_LOG", "LONGSHORE_OUTPUT", "LONGSHORE_TOKEN"]
+        {
             command.env_remove(name);
         }
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;

@@ -106,7 +106,8 @@ fn shift(
     load: Load,
     make: &(dyn Fn(u64) -> Vec<u8> + Sync),
 ) -> Result<(u64, u64)> {
-    let workload = Workload { environment: EnvironmentName::new("local")?, service: ServiceName::new("hello")? };
+    let workload =
+        Workload { environment: EnvironmentName::new("local")?, service: ServiceName::new("hello")? };
     let (old, new) = (listed.generation, listed.generation + 1);
     let wish = |step: u32, weight: u8| Desired {
         workload: workload.clone(),
@@ -178,7 +179,8 @@ struct Nginx {
 
 impl Nginx {
     fn start(settings: &Settings, folder: &Path, service: u16) -> Result<Self> {
-        let (program, address) = (peers::program(settings, "nginx-light", "usr/sbin/nginx")?, free_address()?);
+        let (program, address) =
+            (peers::program(settings, "nginx-light", "usr/sbin/nginx")?, free_address()?);
         let config = format!(
             "daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n\
              events {{ worker_connections 1024; }}\n\

@@ -44,8 +44,13 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
         for registry in [&mut ours, &mut theirs] {
             registry.turn(&format!("bench/turn{turn}"), &layer, &digest)?;
         }
-        eprintln!("    turn {turn} of {TURNS}: push {:.2} and {:.2} s, pull {:.2} and {:.2} s",
-            ours.pushes[turn - 1], theirs.pushes[turn - 1], ours.pulls[turn - 1], theirs.pulls[turn - 1]);
+        eprintln!(
+            "    turn {turn} of {TURNS}: push {:.2} and {:.2} s, pull {:.2} and {:.2} s",
+            ours.pushes[turn - 1],
+            theirs.pushes[turn - 1],
+            ours.pulls[turn - 1],
+            theirs.pulls[turn - 1]
+        );
     }
     Ok(vec![
         times("registry push", &ours.pushes, &theirs.pushes, settings.layer),
@@ -53,7 +58,11 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
         Row {
             name: "registry memory",
             goal: "grows at most half as much as docker-registry 2.8".into(),
-            measured: format!("{:.1} MiB more at its peak, docker-registry {:.1}", mib(ours.grown), mib(theirs.grown)),
+            measured: format!(
+                "{:.1} MiB more at its peak, docker-registry {:.1}",
+                mib(ours.grown),
+                mib(theirs.grown)
+            ),
             ratio: Some(float(ours.grown) / float(theirs.grown.max(1))),
             met: ours.grown * 2 <= theirs.grown,
         },
@@ -84,7 +93,8 @@ name = "hello"
 fn start(settings: &Settings, folder: &Path) -> Result<(Server, SocketAddr)> {
     let folder = folder.join("theirs");
     fs::create_dir(&folder)?;
-    let (program, address) = (peers::program(settings, "docker-registry", "usr/bin/docker-registry")?, free_address()?);
+    let (program, address) =
+        (peers::program(settings, "docker-registry", "usr/bin/docker-registry")?, free_address()?);
     let config = format!(
         "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {}/data}}\nhttp: {{addr: \"{address}\"}}\n",
         folder.display()
@@ -152,14 +162,18 @@ impl Registry {
     }
 
     fn blob(&self, client: &mut Client, repository: &str, bytes: &[u8], digest: &str) -> Result<()> {
-        let begin = client.send(&format!("POST /v2/{repository}/blobs/uploads/"), &self.authorization, &[])?;
+        let begin =
+            client.send(&format!("POST /v2/{repository}/blobs/uploads/"), &self.authorization, &[])?;
         let begin = begin.ok().context("an upload does not begin")?;
         let headers = format!("{}content-type: application/octet-stream\r\n", self.authorization);
         let place = place(begin.header("location"))?;
         let sent = client.send(&format!("PATCH {place}"), &headers, bytes)?.ok().context("an upload")?;
         let place = self::place(sent.header("location"))?;
         let sign = if place.contains('?') { '&' } else { '?' };
-        client.send(&format!("PUT {place}{sign}digest={digest}"), &headers, &[])?.ok().context("an upload's end")?;
+        client
+            .send(&format!("PUT {place}{sign}digest={digest}"), &headers, &[])?
+            .ok()
+            .context("an upload's end")?;
         Ok(())
     }
 

@@ -72,7 +72,11 @@ impl Settings {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let beside = |name: &str| {
             let path = program.with_file_name(name);
-            if path.is_file() { Ok(path) } else { bail!("{} is missing: run `cargo xtask bench`", path.display()) }
+            if path.is_file() {
+                Ok(path)
+            } else {
+                bail!("{} is missing: run `cargo xtask bench`", path.display())
+            }
         };
         if arguments.events < 10_000 || arguments.pushes < 2 || arguments.layer == 0 {
             bail!("at least 10000 events, 2 pushes and a layer of 1 MiB are needed to measure anything");

@@ -16,7 +16,8 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
         bail!("the simulator found something: {}", said.trim());
     }
     let speed = said.split(", ").find_map(|part| part.trim().strip_suffix(" port calls a second"));
-    let speed: f64 = speed.and_then(|speed| speed.parse().ok()).context("the simulator did not say its speed")?;
+    let speed: f64 =
+        speed.and_then(|speed| speed.parse().ok()).context("the simulator did not say its speed")?;
     Ok(vec![Row {
         name: "simulator",
         goal: "≥ 500,000 port calls a second and core".into(),

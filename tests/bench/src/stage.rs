@@ -70,7 +70,10 @@ impl Stage {
         let stage = Self { host, events: Vec::new(), clone, credential, folder };
         stage.git(&["clone", "--quiet", &format!("{}/git/hello.git", stage.host.ready.url()), "."])?;
         compile(&stage.clone)?;
-        fs::write(stage.clone.join("Dockerfile"), "FROM scratch\nCOPY hello /hello\nENTRYPOINT [\"/hello\"]\n")?;
+        fs::write(
+            stage.clone.join("Dockerfile"),
+            "FROM scratch\nCOPY hello /hello\nENTRYPOINT [\"/hello\"]\n",
+        )?;
         fs::write(stage.clone.join(".gitignore"), "/hello\n/main.rs\n")?;
         Ok(stage)
     }
@@ -106,7 +109,11 @@ impl Stage {
                 None => {}
             }
         }
-        bail!("{commit} did not run within {} s; the last events: {:#?}", PATIENCE.as_secs(), self.events.last())
+        bail!(
+            "{commit} did not run within {} s; the last events: {:#?}",
+            PATIENCE.as_secs(),
+            self.events.last()
+        )
     }
 
     fn git(&self, arguments: &[&str]) -> Result<String> {
@@ -116,7 +123,14 @@ impl Stage {
         }
         let output = command
             .current_dir(&self.clone)
-            .args(["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid", "-c", "commit.gpgsign=false"])
+            .args([
+                "-c",
+                "user.name=Bench",
+                "-c",
+                "user.email=bench@example.invalid",
+                "-c",
+                "commit.gpgsign=false",
+            ])
             .args(["-c", "init.defaultBranch=main", "-c", "http.proxy=", "-c", "core.hooksPath=/dev/null"])
             .args(["-c", "gc.auto=0"])
             .args(arguments)

@@ -74,7 +74,10 @@ impl Unpacked {
 
     fn missing(&self) -> Failure {
         let package = self.package;
-        format!("the Debian package {package} cannot be fetched: run `apt-get update` as root, then try again").into()
+        format!(
+            "the Debian package {package} cannot be fetched: run `apt-get update` as root, then try again"
+        )
+        .into()
     }
 }
 
