@@ -191,7 +191,7 @@ async fn happen(journal: &SqliteJournal, number: u64, repository: u64) -> Result
 
 fn event(number: u64, repository: u64) -> Result<Event> {
     let id = format!("github/{}", delivery_id(number));
-    let repo = RepositoryName::new(&format!("acme/shop-{repository}"))?;
+    let repo = RepositoryName::new(format!("acme/shop-{repository}"))?;
     let git_ref = RefName::new("refs/heads/main")?;
     let paths = (0..4).map(|part| format!("services/shop/src/part{part}.rs")).collect();
     let push = PushReceived {
@@ -202,8 +202,8 @@ fn event(number: u64, repository: u64) -> Result<Event> {
         git_ref,
         created: false,
         deleted: false,
-        before: CommitId::new(&commit_id(number.max(1))).ok(),
-        after: CommitId::new(&commit_id(number + 1)).ok(),
+        before: CommitId::new(commit_id(number.max(1))).ok(),
+        after: CommitId::new(commit_id(number + 1)).ok(),
         forced: false,
         actor: Some("ada".into()),
         paths,

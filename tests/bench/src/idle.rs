@@ -27,7 +27,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     let (begun, before) = (Instant::now(), used()?);
     sleep(TIME);
     let (seconds, after) = (begun.elapsed().as_secs_f64(), used()?);
-    let share = |which: usize| 100.0 * (after[which] - before[which]).as_secs_f64() / seconds;
+    let share = |which: usize| 100.0 * after[which].saturating_sub(before[which]).as_secs_f64() / seconds;
     let (host, runner) = (rss(pids[0])?, rss(pids[1])?);
     Ok(vec![
         Row {

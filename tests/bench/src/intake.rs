@@ -35,7 +35,7 @@ const CONNECTIONS: u32 = 64;
 /// Bodies that are signed beforehand; each is sent many times under new delivery ids.
 const BODIES: u64 = 1_008;
 /// How long what was taken may be owed.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(20);
 
 pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     let folder = TempDir::with_prefix("longshore-bench-")?;
@@ -65,31 +65,29 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     theirs.check()?;
     drop(theirs);
     let (our_rate, their_rate) = (median(&our_rates), median(&their_rates));
+    let rate = Row {
+        name: "intake rate",
+        goal: "≥ 10 times webhook 2.8, on one core".into(),
+        measured: format!(
+            "{our_rate:.0} pushes a second taken and handled, {:.0} taken; webhook {their_rate:.0}",
+            median(&answered)
+        ),
+        ratio: Some(our_rate / their_rate),
+        met: our_rate >= 10.0 * their_rate,
+    };
     let (_, half) = ours.taken(|next| ours_at.open(our_rate / 2.0, TURN * 2, next, &make))?;
     let p99 = percentile(&half.latencies, 0.99);
+    let late = Row {
+        name: "intake p99 at half load",
+        goal: "≤ 10 ms".into(),
+        measured: format!("{p99:.1} ms at {:.0} a second", our_rate / 2.0),
+        ratio: None,
+        met: p99 <= 10.0,
+    };
     let left = settings.events.saturating_sub(ours.next.load(Ordering::Relaxed));
     eprintln!("    {left} more events, for the memory");
     ours.taken(|next| ours_at.closed(Until::Count(left), next, &make))?;
-    Ok(vec![
-        Row {
-            name: "intake rate",
-            goal: "≥ 10 times webhook 2.8, on one core".into(),
-            measured: format!(
-                "{our_rate:.0} pushes a second taken and handled, {:.0} taken; webhook {their_rate:.0}",
-                median(&answered)
-            ),
-            ratio: Some(our_rate / their_rate),
-            met: our_rate >= 10.0 * their_rate,
-        },
-        Row {
-            name: "intake p99 at half load",
-            goal: "≤ 10 ms".into(),
-            measured: format!("{p99:.1} ms at {:.0} a second", our_rate / 2.0),
-            ratio: None,
-            met: p99 <= 10.0,
-        },
-        ours.memory()?,
-    ])
+    Ok(vec![rate, late, ours.memory()?])
 }
 
 fn request(number: u64, body: &[u8], signature: &str) -> Vec<u8> {

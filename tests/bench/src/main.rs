@@ -60,7 +60,9 @@ fn main() -> Result<ExitCode> {
         let begun = Instant::now();
         match (bench.run)(&settings) {
             Ok(measured) => {
-                measured.iter().for_each(|row| eprintln!("    {}", row.line()));
+                for row in &measured {
+                    eprintln!("    {}", row.line());
+                }
                 document::write(&settings.document, &measured, &settings.circumstances(bench.name))
                     .with_context(|| format!("cannot write {}", settings.document.display()))?;
                 rows.extend(measured);

@@ -53,7 +53,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     let each = |load: Load, pid: u32| -> Result<f64> {
         let before = cpu(pid)?;
         load.closed(Until::Count(REQUESTS), &AtomicU64::new(0), &make)?.whole()?;
-        Ok((cpu(pid)? - before).as_secs_f64() * 1e6 / float(REQUESTS))
+        Ok(cpu(pid)?.saturating_sub(before).as_secs_f64() * 1e6 / float(REQUESTS))
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for turn in 1..=TURNS {

@@ -52,7 +52,9 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     }
     stages.tell();
     let failed = watch.end();
-    failed.iter().for_each(|error| eprintln!("    a request failed: {error}"));
+    for error in &failed {
+        eprintln!("    a request failed: {error}");
+    }
     let failed = failed.len();
     let (p50, p99) = (median(&overheads), percentile(&overheads, 0.99));
     Ok(vec![
@@ -120,7 +122,9 @@ impl Stages {
     fn tell(&self) {
         let mut lines: Vec<(f64, &String)> = self.0.iter().map(|(name, all)| (median(all), name)).collect();
         lines.sort_by(|one, other| one.1[..3].cmp(&other.1[..3]).then(one.0.total_cmp(&other.0)));
-        lines.iter().for_each(|(ms, name)| eprintln!("    {name:<32} {ms:>7.1} ms (median)"));
+        for (ms, name) in lines {
+            eprintln!("    {name:<32} {ms:>7.1} ms (median)");
+        }
     }
 }
 
