@@ -16,6 +16,7 @@ use longshore_events::{ChainId, CommitId, Event, EventId, Fact as _, Link, RefNa
 use longshore_local::SqliteJournal;
 use longshore_ports::Journal as _;
 use longshore_ports::journal::{Commit, DecisionRow, Open, Receipt, Routes, UnitWrite};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -42,7 +43,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     let folder = TempDir::with_prefix("longshore-bench-")?;
     let old = Book::open(&folder.path().join("old.sqlite"), 10)?;
     old.fill(&runtime, settings.events)?;
-    let bytes = float(old.bytes()) / float(settings.events);
+    let bytes = float(old.bytes()?) / float(settings.events);
     eprintln!("    {} events written", settings.events);
     // The young one by turns with the old one, so that both see the same disk.
     let (mut young_times, mut old_times) = (Vec::new(), Vec::new());
@@ -141,9 +142,16 @@ impl Book {
         Ok(begun.elapsed().as_secs_f64() * 1e6 / float(TURN))
     }
 
-    fn bytes(&self) -> u64 {
-        std::fs::metadata(&self.path).map_or(0, |file| file.len())
+    fn bytes(&self) -> Result<u64> {
+        bytes(&self.path)
     }
+}
+
+/// The bytes that a journal's file has once its write-ahead log is in it.
+pub(crate) fn bytes(path: &Path) -> Result<u64> {
+    let database = Connection::open(path)?;
+    let pragma = |name| database.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    Ok(u64::from(pragma("page_count")?) * u64::from(pragma("page_size")?))
 }
 
 /// One push, from its commit until nothing of it is owed.

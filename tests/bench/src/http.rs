@@ -157,12 +157,15 @@ impl Client {
         if self.filled == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
-        match self.stream.read(&mut self.buffer[self.filled..])? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            read => {
+        match self.stream.read(&mut self.buffer[self.filled..]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
                 self.filled += read;
                 Ok(())
             }
+            // A socket with a time limit is interrupted when the process was held and goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

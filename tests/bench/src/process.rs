@@ -99,9 +99,19 @@ impl Drop for Server {
 
 /// Processor time that a process has used, all of its threads together.
 pub(crate) fn cpu(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    times(&pid.to_string(), 11)
+}
+
+/// Processor time that this process's children used that have ended.
+pub(crate) fn cpu_of_children() -> Result<Duration> {
+    times("self", 13)
+}
+
+/// The sum of two of the kernel's fields in a row, user and system time; fields are counted after the program's name.
+fn times(process: &str, first: usize) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields = stat.rsplit_once(") ").context("the kernel's line on a process is cut off")?.1;
-    let mut ticks = fields.split(' ').skip(11);
+    let mut ticks = fields.split(' ').skip(first);
     let mut next = || ticks.next().and_then(|field| field.parse::<u64>().ok());
     let used = next().zip(next()).map(|(user, system)| user + system);
     let used = used.context("the kernel's line on a process has no times")?;

@@ -18,6 +18,7 @@ use longshore_cli::demo::facts::overhead_ms;
 use longshore_events::{Data, Event};
 
 use crate::clock;
+use crate::history;
 use crate::http::Client;
 use crate::row::Row;
 use crate::settings::Settings;
@@ -68,15 +69,13 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
             ratio: None,
             met: p50 <= GOAL_P50 && p99 <= GOAL_P99 && failed == 0 && settings.pushes >= 200,
         },
-        bytes(&mut stage)?,
+        bytes(&stage)?,
     ])
 }
 
 /// What the journal holds of all these pushes: events, units, decisions, receipts.
-fn bytes(stage: &mut Stage) -> Result<Row> {
-    // Ended, so that all of it is in one file.
-    stage.host.leave_the_runner()?;
-    let bytes = std::fs::metadata(stage.data().join("journal.sqlite"))?.len();
+fn bytes(stage: &Stage) -> Result<Row> {
+    let bytes = history::bytes(&stage.data().join("journal.sqlite"))?;
     let count = float(stage.events.len() as u64);
     let each = float(bytes) / count;
     Ok(Row {
