@@ -63,6 +63,7 @@ async fn hook(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    let _asked = system.bus.load.webhook();
     let body = match body {
         Ok(body) => body,
         Err(broken) => return unread(&broken, system.policy.host.max_body),

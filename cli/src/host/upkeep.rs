@@ -6,7 +6,7 @@ use std::time::Duration;
 use longshore_frame::Function as _;
 use longshore_intake::RefCheck;
 use longshore_ports::{Hints as _, Journal as _, PortError, journal::Committed};
-use longshore_sweep::{Dispatch as _, sweep};
+use longshore_sweep::{Dispatch as _, GRACE_MS, LIMIT, sweep};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
@@ -14,10 +14,6 @@ use super::system::System;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_mins(1);
-/// Between two sweeps while there is more than one can send.
-const SWEEP_ON: Duration = Duration::from_secs(1);
-/// A sweep that sent so much may have left some.
-const FULL: usize = 1_000;
 /// How much of what the last host left is taken over at once; the sweep brings the rest.
 const LEFT: usize = 100_000;
 /// Rows that are pruned after one sweep.
@@ -41,12 +37,17 @@ pub(super) async fn take_over_and_sweep(system: Arc<System>) {
     }
     loop {
         let (journal, clock) = (&*system.journal, &*system.clock);
-        let sent = sweep(journal, clock, &system.bus).await;
-        let sent = sent.inspect_err(|error| tracing::error!(%error, "cannot sweep")).unwrap_or_default();
+        let load = &system.bus.load;
+        // What the bus could not keep in mind is on no way that it could still arrive by.
+        let grace_ms = if load.was_behind() { 0 } else { GRACE_MS };
+        let sent = sweep(journal, clock, &system.bus, grace_ms).await;
+        if sent.inspect_err(|error| tracing::error!(%error, "cannot sweep")).is_ok_and(|sent| sent >= LIMIT) {
+            load.falls_behind();
+        }
         if let Err(error) = journal.prune(clock.now(), PRUNED).await {
             tracing::error!(%error, "cannot prune the journal");
         }
-        sleep(if sent >= FULL { SWEEP_ON } else { SWEEP }).await;
+        tokio::select! { () = sleep(SWEEP) => {}, () = load.hungry() => {} }
     }
 }
 

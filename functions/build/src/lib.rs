@@ -44,7 +44,7 @@ pub struct Build {
 /// What `build` sees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
-    /// How the branch's tip stands to the commit; `None` when the branch is gone.
+    /// How the branch's tip stands to the commit; `None` when the branch is gone, or the build has begun.
     pub tip: Option<Relation>,
     /// The service's last image, when nothing that it watches changed since.
     pub unchanged: Option<ImagePushed>,
@@ -78,12 +78,13 @@ impl Function for Build {
     async fn observe(&self, unit: &str, state: &State, cause: &Cause<Input>) -> Result<Seen, PortError> {
         let target = self.target(unit)?;
         let repo = &target.repository.name;
-        let tip = match self.git.tip(repo, &target.repository.branch).await? {
-            Some(tip) => Some(self.git.compare(repo, &target.commit, &tip).await?.relation),
-            None => None,
-        };
         let begins =
             matches!(cause, Cause::Told(_)) || matches!(state.stage, Stage::Waiting | Stage::Superseded);
+        let tip = if begins { self.git.tip(repo, &target.repository.branch).await? } else { None };
+        let tip = match tip {
+            Some(tip) => Some(self.git.relation(repo, &target.commit, &tip).await?),
+            None => None,
+        };
         let unchanged = if begins { self.unchanged(&target).await? } else { None };
         let status = self.builder.find(&start_key(unit)).await?;
         Ok(Seen { tip, unchanged, status })

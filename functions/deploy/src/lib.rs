@@ -212,7 +212,7 @@ impl Deploy {
         let tip = self.git.tip(&repository.name, &repository.branch).await?;
         let behind = match (&tip, &state.tip) {
             (Some(tip), Some(followed)) if tip != followed => {
-                self.git.compare(&repository.name, followed, tip).await?.relation == Relation::Behind
+                self.git.relation(&repository.name, followed, tip).await? == Relation::Behind
             }
             _ => false,
         };

@@ -54,7 +54,9 @@ impl Dispatch for Messages {
 /// When the journal cannot be read.
 pub(crate) async fn sweep(folder: &LambdaFolder) -> Result<Value, Error> {
     let messages = Messages::default();
-    let found = longshore_sweep::sweep(&*folder.journal, &*folder.frame.clock, &messages).await?;
+    let found =
+        longshore_sweep::sweep(&*folder.journal, &*folder.frame.clock, &messages, longshore_sweep::GRACE_MS)
+            .await?;
     let Lot { all, left, .. } = messages.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     tracing::info!(found, left, "swept");
     Ok(json!({ "messages": all, "left": left }))

@@ -14,16 +14,22 @@ pub trait Dispatch: Send + Sync {
 }
 
 /// A message on the bus is given this long before the sweep counts it as lost, in milliseconds.
-const GRACE_MS: u64 = 5_000;
+pub const GRACE_MS: u64 = 5_000;
 /// How much one sweep sends; the rest is for the next one, at once.
-const LIMIT: usize = 1_000;
+pub const LIMIT: usize = 1_000;
 
-/// Sends again what is owed, and wakes what is due. Returns how many were sent.
+/// Sends again what has been owed for `grace_ms`, and wakes what is due. Returns how many were sent; [`LIMIT`] of a kind
+/// and more may have left some.
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn sweep(journal: &dyn Journal, clock: &dyn Clock, to: &dyn Dispatch) -> Result<usize, PortError> {
-    let owed = journal.owed(clock.now(), GRACE_MS, LIMIT).await?;
+pub async fn sweep(
+    journal: &dyn Journal,
+    clock: &dyn Clock,
+    to: &dyn Dispatch,
+    grace_ms: u64,
+) -> Result<usize, PortError> {
+    let owed = journal.owed(clock.now(), grace_ms, LIMIT).await?;
     let sent = owed.deliveries.len() + owed.units.len();
     for (function, event) in owed.deliveries {
         to.deliver(function, event);

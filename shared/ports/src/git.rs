@@ -31,6 +31,19 @@ pub trait Git: Send + Sync {
         base: &CommitId,
         head: &CommitId,
     ) -> Result<Changes, PortError>;
+
+    /// How `head` stands to `base`, where the paths do not matter.
+    ///
+    /// # Errors
+    /// As those of [`Git::compare`].
+    async fn relation(
+        &self,
+        repo: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Relation, PortError> {
+        Ok(self.compare(repo, base, head).await?.relation)
+    }
 }
 
 /// The difference between two commits.

@@ -27,7 +27,10 @@ pub(super) enum JobKey {
 }
 
 impl Job {
-    pub(super) fn event(function: &'static str, units: Vec<String>, event: Event) -> Self {
+    pub(super) fn event(function: &'static str, mut units: Vec<String>, event: Event) -> Self {
+        // Who stood twice in a lane would wait for itself.
+        units.sort_unstable();
+        units.dedup();
         let lanes = units.into_iter().map(|unit| (function, unit)).collect();
         Self { function, lanes, call: Call::Event(Box::new(event)) }
     }

@@ -3,6 +3,7 @@
 //! One task owns all of it. Nothing here is durable: whatever a crash forgets is still owed in the journal.
 
 mod job;
+mod load;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -24,11 +25,18 @@ use tokio::time::{sleep, timeout};
 
 use super::functions::Runs;
 use job::Job;
+use load::Load;
 use queue::Queue;
 use timers::Timers;
 
 /// Invocations at a time; they mostly wait for others.
 const AT_ONCE: usize = 32;
+/// Invocations at a time while webhooks wait for their answers: who sends must not wait for what it leads to.
+const WHILE_ASKED: usize = 2;
+/// So much is kept in mind; what is more stays owed in the journal, and the sweep brings it.
+const BACKLOG: usize = 10_000;
+/// When so little is left, the sweep may bring more.
+const LITTLE: usize = 100;
 /// How long an invocation may live before it is dropped, as a platform would kill it.
 const LIFE: Duration = Duration::from_mins(2);
 /// What the frame is told of [`LIFE`], with a margin, in milliseconds.
@@ -48,16 +56,22 @@ enum Message {
 
 /// A way to tell the bus.
 #[derive(Clone)]
-pub(crate) struct Bus(UnboundedSender<Message>);
+pub(crate) struct Bus {
+    inbox: UnboundedSender<Message>,
+    pub(crate) load: Arc<Load>,
+}
 
 /// The bus before it runs.
-pub(crate) struct Inbox(UnboundedReceiver<Message>);
+pub(crate) struct Inbox {
+    messages: UnboundedReceiver<Message>,
+    load: Arc<Load>,
+}
 
 impl Bus {
     /// A bus, and what [`run`] needs of it.
     pub(crate) fn new() -> (Self, Inbox) {
-        let (to, from) = unbounded_channel();
-        (Self(to), Inbox(from))
+        let ((inbox, messages), load) = (unbounded_channel(), Arc::<Load>::default());
+        (Self { inbox, load: load.clone() }, Inbox { messages, load })
     }
 
     /// Wakes a unit at a time.
@@ -74,7 +88,7 @@ impl Bus {
 
     /// A bus that has ended needs no telling: the journal keeps what is owed.
     fn tell(&self, message: Message) {
-        let _ = self.0.send(message);
+        let _ = self.inbox.send(message);
     }
 
     /// Passes on what was committed.
@@ -110,6 +124,7 @@ pub(crate) async fn run(inbox: Inbox, functions: Vec<Arc<dyn Runs>>, clock: Arc<
     let runner = Runner {
         functions,
         clock,
+        load: inbox.load,
         life,
         begun: 0,
         queue: Queue::default(),
@@ -117,7 +132,7 @@ pub(crate) async fn run(inbox: Inbox, functions: Vec<Arc<dyn Runs>>, clock: Arc<
         tasks: JoinSet::new(),
         jobs: HashMap::new(),
     };
-    runner.run(inbox.0).await;
+    runner.run(inbox.messages).await;
 }
 
 type Ended = Result<(Id, Result<(), PortError>), JoinError>;
@@ -125,6 +140,7 @@ type Ended = Result<(Id, Result<(), PortError>), JoinError>;
 struct Runner {
     functions: HashMap<&'static str, Arc<dyn Runs>>,
     clock: Arc<dyn Clock>,
+    load: Arc<Load>,
     /// Names this life of the host in the names of invocations.
     life: String,
     begun: u64,
@@ -168,6 +184,7 @@ impl Runner {
 
     fn take(&mut self, message: Message) {
         match message {
+            Message::Deliver(..) if self.queue.len() >= BACKLOG => self.load.falls_behind(),
             Message::Deliver(function, event) => {
                 if let Some(known) = self.known(&function) {
                     self.queue.push(Job::event(known.name(), known.units(&event), *event));
@@ -199,7 +216,8 @@ impl Runner {
     }
 
     fn begin(&mut self) {
-        while self.tasks.len() < AT_ONCE
+        let at_once = if self.load.is_asked() { WHILE_ASKED } else { AT_ONCE };
+        while self.tasks.len() < at_once
             && let Some(job) = self.queue.take()
         {
             let Some(function) = self.functions.get(job.function).cloned() else { continue };
@@ -212,6 +230,9 @@ impl Runner {
                 timeout(LIFE, function.run(&invocation, call)).await.map_err(late)?
             });
             self.jobs.insert(task.id(), job);
+        }
+        if self.queue.len() < LITTLE {
+            self.load.drains();
         }
     }
 

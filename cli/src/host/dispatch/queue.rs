@@ -1,16 +1,27 @@
 //! What waits to be run: each thing once, and nothing beside other work on the same unit.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::job::{Job, JobKey, Lane};
 
-/// What waits, and which units are worked on.
+/// What waits, and which units are worked on. Every step costs the same however much waits.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: VecDeque<Job>,
+    pushed: u64,
+    waiting: HashMap<u64, Waiting>,
+    /// Who wants a unit, in order; the first has it, or is next to have it.
+    lanes: HashMap<Lane, VecDeque<u64>>,
+    /// Those that are first in all their lanes.
+    ready: BTreeSet<u64>,
     known: HashSet<JobKey>,
-    busy: HashSet<Lane>,
     running: HashSet<JobKey>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    job: Job,
+    /// In so many of its lanes others are before it.
+    blocked: usize,
 }
 
 impl Queue {
@@ -19,29 +30,53 @@ impl Queue {
     pub(super) fn push(&mut self, job: Job) {
         let key = job.key();
         let told_now = matches!(key, JobKey::Event(..)) && self.running.contains(&key);
-        if !told_now && self.known.insert(key) {
-            self.waiting.push_back(job);
+        if told_now || !self.known.insert(key) {
+            return;
         }
+        self.pushed += 1;
+        let mut blocked = 0;
+        for lane in &job.lanes {
+            let lane = self.lanes.entry(lane.clone()).or_default();
+            blocked += usize::from(!lane.is_empty());
+            lane.push_back(self.pushed);
+        }
+        if blocked == 0 {
+            self.ready.insert(self.pushed);
+        }
+        self.waiting.insert(self.pushed, Waiting { job, blocked });
     }
 
     /// The oldest work whose units are free; they are busy from now on.
     pub(super) fn take(&mut self) -> Option<Job> {
-        let free = |job: &Job| job.lanes.iter().all(|lane| !self.busy.contains(lane));
-        let place = self.waiting.iter().position(free)?;
-        let job = self.waiting.remove(place)?;
+        let Waiting { job, .. } = self.waiting.remove(&self.ready.pop_first()?)?;
         let key = job.key();
         self.known.remove(&key);
         self.running.insert(key);
-        self.busy.extend(job.lanes.iter().cloned());
         Some(job)
     }
 
     /// The work has ended, well or not.
     pub(super) fn done(&mut self, job: &Job) {
         self.running.remove(&job.key());
-        for lane in &job.lanes {
-            self.busy.remove(lane);
+        for name in &job.lanes {
+            let Some(lane) = self.lanes.get_mut(name) else { continue };
+            lane.pop_front();
+            let Some(next) = lane.front().copied() else {
+                self.lanes.remove(name);
+                continue;
+            };
+            if let Some(next_one) = self.waiting.get_mut(&next) {
+                next_one.blocked -= 1;
+                if next_one.blocked == 0 {
+                    self.ready.insert(next);
+                }
+            }
         }
+    }
+
+    /// How much waits.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 }
 

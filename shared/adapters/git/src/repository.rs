@@ -172,6 +172,9 @@ impl GitCommand {
         path: &Path,
         only: Option<&RefName>,
     ) -> Result<Vec<(RefName, CommitId)>, GitError> {
+        if let Some(commit) = only.and_then(|only| loose(path, only)) {
+            return Ok(only.map(|only| (only.clone(), commit)).into_iter().collect());
+        }
         // An annotated tag points to a tag object; what counts is the commit behind it.
         let format = "--format=%(refname) %(objecttype) %(objectname) %(*objecttype) %(*objectname)";
         let patterns = only.map_or(vec!["refs/heads", "refs/tags"], |only| vec![only.as_str()]);
@@ -238,16 +241,33 @@ impl GitCommand {
         }
     }
 
-    async fn changes(&self, path: &Path, base: &CommitId, head: &CommitId) -> Result<Changes, GitError> {
-        let relation = match (self.descends(path, head, base).await?, self.descends(path, base, head).await?)
-        {
-            (true, true) => Relation::Same,
-            (true, false) => Relation::Ahead,
-            (false, true) => Relation::Behind,
-            (false, false) => Relation::Diverged,
-        };
-        Ok(Changes { relation, paths: self.paths(path, base, head).await? })
+    /// The most likely answer is asked for first: each costs a process.
+    async fn how(&self, path: &Path, base: &CommitId, head: &CommitId) -> Result<Relation, GitError> {
+        if base == head {
+            return Ok(Relation::Same);
+        }
+        if self.descends(path, head, base).await? {
+            return Ok(Relation::Ahead);
+        }
+        Ok(if self.descends(path, base, head).await? { Relation::Behind } else { Relation::Diverged })
     }
+
+    async fn changes(&self, path: &Path, base: &CommitId, head: &CommitId) -> Result<Changes, GitError> {
+        let relation = self.how(path, base, head).await?;
+        let same = relation == Relation::Same;
+        Ok(Changes {
+            relation,
+            paths: if same { Some(Vec::new()) } else { self.paths(path, base, head).await? },
+        })
+    }
+}
+
+/// A branch in a file of its own, as gitrepository-layout(5) says: what was pushed last is there, and reading it costs
+/// no process. `None` is no answer: then git is asked.
+fn loose(repository: &Path, branch: &RefName) -> Option<CommitId> {
+    let is_branch = branch.as_str().starts_with("refs/heads/");
+    let text = is_branch.then(|| std::fs::read_to_string(repository.join(branch.as_str())).ok())??;
+    CommitId::new(text.strip_suffix('\n')?).ok()
 }
 
 /// A pattern of git's also finds what lies below a name, or ends with it.
@@ -279,5 +299,19 @@ impl Git for GitCommand {
         let operation = || format!("compare {} and {} of {repo}", base.short(), head.short());
         let path = self.with_commits(repo, &[base, head]).await?;
         self.changes(&path, base, head).await.map_err(|error| error.port(&operation()))
+    }
+
+    async fn relation(
+        &self,
+        repo: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Relation, PortError> {
+        if base == head {
+            return self.known(repo).map(|_| Relation::Same);
+        }
+        let path = self.with_commits(repo, &[base, head]).await?;
+        let how = self.how(&path, base, head).await;
+        how.map_err(|error| error.port(&format!("relate {base} to {head} in {repo}")))
     }
 }

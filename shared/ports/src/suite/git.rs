@@ -90,6 +90,7 @@ async fn relations_are_told_apart<G: Git>(git: &G, history: &History) {
     ] {
         let changes = git.compare(repo, base, head).await.expect("a comparison");
         assert_eq!(changes.relation, relation, "{base} to {head}");
+        assert_eq!(git.relation(repo, base, head).await.expect("an answer"), relation, "{base} to {head}");
     }
 }
 

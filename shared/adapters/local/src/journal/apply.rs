@@ -8,7 +8,7 @@ use longshore_ports::journal::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
-use super::rows::{int, nanos, search_keys};
+use super::rows::{Keys, int, nanos};
 
 pub(super) fn commit(conn: &Connection, routes: &Routes, commit: &Commit) -> Result<Committed, Failure> {
     check(conn, commit)?;
@@ -117,12 +117,14 @@ fn write_event(
     at: i64,
     committed: &mut Committed,
 ) -> Result<bool, Failure> {
-    let (service, commit) = search_keys(event)?;
+    let data = serde_json::to_string(&event.data)?;
+    let keys = Keys::of(&data);
     let (kind, cause) = (event.kind(), event.link.cause.as_ref().map(EventId::as_str));
     let written = conn
         .prepare_cached(
-            "INSERT INTO event (id, kind, subject, time, chain, cause, service, commit_id, json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO event
+               (id, kind, subject, time, chain, cause, source, traceparent, dryrun, service, commit_id, data)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             event.id.as_str(),
@@ -131,9 +133,12 @@ fn write_event(
             nanos(event.time),
             event.link.chain.as_str(),
             cause,
-            service,
-            commit,
-            event.to_json(),
+            event.source,
+            event.traceparent,
+            event.dryrun,
+            keys.service,
+            keys.commit(),
+            data,
         ])?;
     if written == 0 {
         return Ok(false);

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ToSql, params};
 
 use super::SqliteJournal;
 use super::error::Failure;
-use super::rows::{self, UNIT, int, uint};
+use super::rows::{self, EVENT, UNIT, int, uint};
 
 /// Which events to list. Every condition that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,7 +155,7 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<Vec<Recorded>, Failur
     let (after, limit) = (int(query.after), int(query.limit as u64));
     let suffix = query.subject.as_ref().map(|subject| format!("%/{}", subject.replace(['%', '_'], "")));
     let chain = query.chain.as_ref().map(ChainId::as_str);
-    let mut sql = String::from("SELECT seq, json FROM event WHERE seq > ?1");
+    let mut sql = format!("SELECT seq, {EVENT} FROM event WHERE seq > ?1");
     let mut given: Vec<&dyn ToSql> = vec![&after];
     if let Some(kind) = &query.kind {
         given.push(kind);
@@ -163,7 +163,11 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<Vec<Recorded>, Failur
     }
     if let Some(chain) = &chain {
         given.push(chain);
-        sql += &format!(" AND chain = ?{}", given.len());
+        let n = given.len();
+        sql += &format!(
+            " AND seq IN (SELECT seq FROM event WHERE chain = ?{n} AND chain <> id
+              UNION ALL SELECT seq FROM event WHERE id = ?{n} AND chain = id)"
+        );
     }
     if let (Some(subject), Some(suffix)) = (&query.subject, &suffix) {
         given.extend([subject as &dyn ToSql, suffix]);
@@ -173,10 +177,7 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<Vec<Recorded>, Failur
     given.push(&limit);
     let order = if query.newest { "DESC" } else { "ASC" };
     sql += &format!(" ORDER BY seq {order} LIMIT ?{}", given.len());
-    let mut found = list(conn, &sql, &given, |row| {
-        let json: String = row.get(1)?;
-        Ok((uint(row.get(0)?), rows::event(&json)))
-    })?;
+    let mut found = list(conn, &sql, &given, |row| Ok((uint(row.get(0)?), rows::event(row, 1))))?;
     if query.newest {
         found.reverse();
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::apply::{lease, stops};
 use super::error::Failure;
-use super::rows::{self, UNIT, int, nanos};
+use super::rows::{self, EVENT, UNIT, int, nanos};
 
 pub(super) fn open(conn: &Connection, ask: &Open) -> Result<Opened, Failure> {
     let mut opened = Opened {
@@ -62,21 +62,17 @@ fn told(
 }
 
 pub(super) fn event(conn: &Connection, id: &EventId) -> Result<Option<Event>, Failure> {
-    let json: Option<String> = conn
-        .prepare_cached("SELECT json FROM event WHERE id = ?1")?
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()?;
-    json.map(|json| rows::event(&json)).transpose()
+    let mut statement = conn.prepare_cached(&format!("SELECT {EVENT} FROM event WHERE id = ?1"))?;
+    let mut found = statement.query([id.as_str()])?;
+    found.next()?.map(|row| rows::event(row, 0)).transpose()
 }
 
 pub(super) fn latest(conn: &Connection, kind: &str, subject: &str) -> Result<Option<Event>, Failure> {
-    let json: Option<String> = conn
-        .prepare_cached(
-            "SELECT json FROM head JOIN event ON event.seq = head.event WHERE head.kind = ?1 AND head.subject = ?2",
-        )?
-        .query_row([kind, subject], |row| row.get(0))
-        .optional()?;
-    json.map(|json| rows::event(&json)).transpose()
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {EVENT} FROM head JOIN event ON event.seq = head.event WHERE head.kind = ?1 AND head.subject = ?2"
+    ))?;
+    let mut found = statement.query([kind, subject])?;
+    found.next()?.map(|row| rows::event(row, 0)).transpose()
 }
 
 pub(super) fn owed(conn: &Connection, now: Timestamp, grace_ms: u64, limit: usize) -> Result<Owed, Failure> {
@@ -93,20 +89,20 @@ fn deliveries(
     written_before: i64,
     limit: i64,
 ) -> Result<Vec<(String, Event)>, Failure> {
-    let mut statement = conn.prepare_cached(
-        "SELECT function, json FROM (
-           SELECT * FROM (SELECT event, function, written AS since FROM delivery
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT function, {EVENT} FROM (
+           SELECT * FROM (SELECT event AS owed, function, written AS since FROM delivery
              WHERE due IS NULL AND written <= ?1 ORDER BY written, event LIMIT ?3)
            UNION ALL
-           SELECT * FROM (SELECT event, function, due AS since FROM delivery
+           SELECT * FROM (SELECT event AS owed, function, due AS since FROM delivery
              WHERE due IS NOT NULL AND due <= ?2 ORDER BY due, event LIMIT ?3))
-         JOIN event ON event.seq = event ORDER BY since, seq LIMIT ?3",
-    )?;
+         JOIN event ON event.seq = owed ORDER BY since, seq LIMIT ?3"
+    ))?;
     let mut found = statement.query(params![written_before, now, limit])?;
     let mut deliveries = Vec::new();
     while let Some(row) = found.next()? {
         let function: String = row.get(0)?;
-        match rows::event(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?) {
+        match rows::event(row, 1) {
             Ok(event) => deliveries.push((function, event)),
             // It must not hold up what this build can read; it stays owed until a build comes that reads it.
             Err(failure) => {

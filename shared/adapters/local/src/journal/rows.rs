@@ -1,9 +1,12 @@
 //! Between the domain's types and SQLite's columns.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use longshore_events::{Event, EventId};
+use longshore_events::{ChainId, Data, Event, EventId, Link};
 use longshore_ports::journal::UnitRow;
 use rusqlite::Row;
+use serde::Deserialize;
 
 use super::error::Failure;
 
@@ -29,8 +32,28 @@ pub(super) fn uint(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-pub(super) fn event(json: &str) -> Result<Event, Failure> {
-    Ok(Event::from_json(json)?)
+/// The columns of an event, in the order that [`event`] reads.
+pub(super) const EVENT: &str = "event.id, event.source, event.kind, event.subject, event.time, event.chain, event.cause, event.traceparent, \
+     event.dryrun, event.data";
+
+/// Reads the columns [`EVENT`], which begin at `from`.
+pub(super) fn event(row: &Row<'_>, from: usize) -> Result<Event, Failure> {
+    let cause: Option<String> = row.get(from + 6)?;
+    let kind: String = row.get(from + 2)?;
+    let data: String = row.get(from + 9)?;
+    Ok(Event {
+        id: EventId::new(row.get::<_, String>(from)?)?,
+        source: row.get(from + 1)?,
+        subject: row.get(from + 3)?,
+        time: time(row.get(from + 4)?),
+        link: Link {
+            chain: ChainId::new(row.get::<_, String>(from + 5)?)?,
+            cause: cause.map(EventId::new).transpose()?,
+        },
+        traceparent: row.get(from + 7)?,
+        dryrun: row.get(from + 8)?,
+        data: Data::parse(&kind, serde_json::from_str(&data)?)?,
+    })
 }
 
 /// The columns of a unit, in the order that [`unit`] reads.
@@ -55,8 +78,23 @@ pub(super) fn unit(row: &Row<'_>, from: usize) -> Result<UnitRow, Failure> {
 }
 
 /// What an event can be searched by, besides its envelope: the service and the commit that its data names.
-pub(super) fn search_keys(event: &Event) -> Result<(Option<String>, Option<String>), Failure> {
-    let data = serde_json::to_value(&event.data)?;
-    let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
-    Ok((text("service"), text("commit").or_else(|| text("after"))))
+#[derive(Default, Deserialize)]
+pub(super) struct Keys<'a> {
+    #[serde(borrow, default)]
+    pub(super) service: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    commit: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    after: Option<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    /// Of an event's data, as JSON. Data that names neither, or means something else by these names, has none.
+    pub(super) fn of(data: &'a str) -> Self {
+        serde_json::from_str(data).unwrap_or_default()
+    }
+
+    pub(super) fn commit(&self) -> Option<&str> {
+        self.commit.as_deref().or(self.after.as_deref())
+    }
 }

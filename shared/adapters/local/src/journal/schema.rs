@@ -7,7 +7,8 @@ use super::OpenError;
 /// Each step takes the schema from its index to the next. A step that was shipped never changes.
 const MIGRATIONS: &[&str] = &[FIRST];
 
-/// Times are nanoseconds since 1970. Partial indexes hold only what is still to be done, so that looking for it costs
+/// Times are nanoseconds since 1970. What an event's columns say its `data` does not say again; a chain's first event
+/// is found by its id. Partial indexes hold only what is still to be done, so that looking for it costs
 /// nothing as the past grows.
 const FIRST: &str = "
 CREATE TABLE event (
@@ -18,13 +19,16 @@ CREATE TABLE event (
   time INTEGER NOT NULL,
   chain TEXT NOT NULL,
   cause TEXT,
+  source TEXT NOT NULL,
+  traceparent TEXT,
+  dryrun INTEGER NOT NULL,
   service TEXT,
   commit_id TEXT,
-  json TEXT NOT NULL
+  data TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_kind ON event (kind, seq);
 CREATE INDEX event_subject ON event (subject, seq);
-CREATE INDEX event_chain ON event (chain, seq);
+CREATE INDEX event_chain ON event (chain, seq) WHERE chain <> id;
 CREATE INDEX event_service ON event (service, seq) WHERE service IS NOT NULL;
 CREATE INDEX event_commit ON event (commit_id, seq) WHERE commit_id IS NOT NULL;
 
@@ -46,7 +50,6 @@ CREATE TABLE receipt (
   at INTEGER NOT NULL,
   PRIMARY KEY (event, function, unit)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX receipt_at ON receipt (at);
 
 CREATE TABLE unit (
   function TEXT NOT NULL,
@@ -62,7 +65,7 @@ CREATE TABLE unit (
   marked TEXT NOT NULL,
   marks INTEGER NOT NULL,
   PRIMARY KEY (function, unit)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX unit_due ON unit (due) WHERE due IS NOT NULL;
 CREATE INDEX unit_until ON unit (until) WHERE todo IS NOT NULL;
 
@@ -74,7 +77,7 @@ CREATE TABLE decision (
   cause TEXT NOT NULL,
   seen TEXT NOT NULL,
   PRIMARY KEY (function, unit, version)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX decision_at ON decision (at);
 
 CREATE TABLE head (

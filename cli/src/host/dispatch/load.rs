@@ -1,0 +1,57 @@
+//! How much there is to do, as the bus, the sweep and the webhooks tell one another.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Nothing here is durable or exact: it decides what is done first, never what is done.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    webhooks: AtomicUsize,
+    behind: AtomicBool,
+    drained: Notify,
+}
+
+/// A webhook that waits for its answer.
+pub(crate) struct Webhook<'a>(&'a Load);
+
+impl Load {
+    /// A webhook has come; until this is dropped it waits for its answer.
+    pub(crate) fn webhook(&self) -> Webhook<'_> {
+        self.webhooks.fetch_add(1, Ordering::Relaxed);
+        Webhook(self)
+    }
+
+    /// Somebody waits for an answer to a webhook.
+    pub(super) fn is_asked(&self) -> bool {
+        self.webhooks.load(Ordering::Relaxed) > 0
+    }
+
+    /// The journal owes more than the bus could keep in mind.
+    pub(crate) fn falls_behind(&self) {
+        self.behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the journal owes more; whoever asks brings it.
+    pub(crate) fn was_behind(&self) -> bool {
+        self.behind.swap(false, Ordering::Relaxed)
+    }
+
+    /// The bus has little left to do.
+    pub(super) fn drains(&self) {
+        if self.behind.load(Ordering::Relaxed) {
+            self.drained.notify_one();
+        }
+    }
+
+    /// Waits until the bus has little left to do and the journal owes more.
+    pub(crate) async fn hungry(&self) {
+        self.drained.notified().await;
+    }
+}
+
+impl Drop for Webhook<'_> {
+    fn drop(&mut self) {
+        self.0.webhooks.fetch_sub(1, Ordering::Relaxed);
+    }
+}
