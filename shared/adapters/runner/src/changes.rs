@@ -8,7 +8,7 @@ use longshore_ports::Workload;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::cell::locked;
+use crate::release::cell::locked;
 use crate::wire::Changed;
 
 /// How many changes are remembered; who asks for older ones is told of every workload.

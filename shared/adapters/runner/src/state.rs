@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longshore_events::Digest;
-use longshore_ports::{Desired, Workload};
+use longshore_events::{Digest, ImageName, ImageRef};
+use longshore_ports::{Desired, DesiredRelease, Health, ProbeTarget, RunSpec, Workload};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ const REMEMBERED: usize = 200;
 pub(crate) struct Stored {
     /// The last order.
     pub(crate) desired: Desired,
+    /// The traffic's shares now: those of `desired` once a receiver was ready, and those before until then.
+    #[serde(default)]
+    pub(crate) shares: BTreeMap<u64, u8>,
     /// Releases that ever had a share: they may stand in while no receiver is ready.
     pub(crate) trusted: BTreeSet<u64>,
     /// How often each ended release was started: its number is never started as if for the first time again.
@@ -33,16 +36,42 @@ pub(crate) struct Stored {
 impl Stored {
     /// A workload with its first order.
     pub(crate) fn new(desired: Desired) -> Self {
-        Self { desired, trusted: BTreeSet::new(), past: BTreeMap::new() }
+        Self { desired, shares: BTreeMap::new(), trusted: BTreeSet::new(), past: BTreeMap::new() }
+    }
+
+    /// The release as ordered, if it is.
+    pub(crate) fn named(&self, release: u64) -> Option<&DesiredRelease> {
+        self.desired.releases.iter().find(|named| named.release == release)
+    }
+
+    /// Its share of the traffic now, in percent.
+    pub(crate) fn share(&self, release: u64) -> u8 {
+        self.shares.get(&release).copied().unwrap_or(0)
+    }
+
+    /// Moves the traffic to where it was ordered, once a receiver is ready or when there is none. Says whether that
+    /// is a change.
+    pub(crate) fn move_traffic(&mut self, is_ready: impl Fn(u64) -> bool) -> bool {
+        let ordered = self.desired.releases.iter().map(|release| (release.release, release.weight));
+        let ordered: BTreeMap<u64, u8> = ordered.filter(|(_, weight)| *weight > 0).collect();
+        let may_move = ordered.is_empty() || ordered.keys().any(|release| is_ready(*release));
+        if !may_move || ordered == self.shares {
+            return false;
+        }
+        self.trusted.extend(ordered.keys());
+        self.shares = ordered;
+        true
+    }
+
+    /// Whether a release has to go: no order names it, and its successor has the traffic.
+    pub(crate) fn is_over(&self, release: u64) -> bool {
+        self.named(release).is_none() && self.share(release) == 0
     }
 
     /// Remembers that `release` ended after `starts` starts.
     pub(crate) fn ended(&mut self, release: u64, starts: u32) {
         self.past.insert(release, starts);
-        // One that was named again meanwhile keeps what its order gave it.
-        if !self.desired.releases.iter().any(|named| named.release == release && named.weight > 0) {
-            self.trusted.remove(&release);
-        }
+        self.trusted.remove(&release);
         while self.past.len() > REMEMBERED {
             self.past.pop_first();
         }
@@ -52,20 +81,59 @@ impl Stored {
 /// What is durable of a release that exists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The release.
-    pub(crate) release: u64,
-    /// What runs.
-    pub(crate) digest: Digest,
+    /// The release as it was ordered last: no order names it any more while it waits for its successor.
+    pub(crate) wanted: DesiredRelease,
     /// How often a process was started for it.
     pub(crate) starts: u32,
     /// The process that was started last.
     pub(crate) process: Option<Incarnation>,
     /// The port given to it.
     pub(crate) port: u16,
-    /// Whether it has been ready.
+    /// Whether this process has been ready.
     pub(crate) ready: bool,
     /// How long it took to listen, in milliseconds.
     pub(crate) boot_ms: Option<u64>,
+}
+
+impl Record {
+    /// A release that has no process yet; `starts` is how often one was started for it in the past.
+    pub(crate) fn new(wanted: &DesiredRelease, starts: Option<u32>) -> Self {
+        let starts = starts.unwrap_or(0);
+        Self { wanted: wanted.clone(), starts, process: None, port: 0, ready: false, boot_ms: None }
+    }
+}
+
+/// A record as it may be in a file: earlier versions wrote the number and the digest instead of the whole release.
+#[derive(Deserialize)]
+struct Written {
+    wanted: Option<DesiredRelease>,
+    release: Option<u64>,
+    digest: Option<Digest>,
+    starts: u32,
+    process: Option<Incarnation>,
+    port: u16,
+    ready: bool,
+    boot_ms: Option<u64>,
+}
+
+impl Written {
+    fn record(self, stored: &Stored) -> Option<Record> {
+        let Self { starts, process, port, ready, boot_ms, .. } = self;
+        let wanted = self.wanted.or_else(|| {
+            let (release, digest) = (self.release?, self.digest?);
+            stored.named(release).cloned().or_else(|| stray(release, digest, &stored.desired.workload))
+        });
+        Some(Record { wanted: wanted?, starts, process, port, ready, boot_ms })
+    }
+}
+
+/// A release of an earlier version that no order names: how it runs is not known, and it only has to end.
+fn stray(release: u64, digest: Digest, workload: &Workload) -> Option<DesiredRelease> {
+    let image = ImageRef::new(ImageName::new(workload.service.as_str()).ok()?, digest);
+    let ready = Health { target: ProbeTarget::Tcp, interval_ms: 1000, timeout_ms: 1000, failures: 1 };
+    let (env, args, health) = (BTreeMap::new(), None, None);
+    let run = RunSpec { env, args, ready, health, drain_ms: 0, stop_ms: 10_000 };
+    Some(DesiredRelease { release, image, weight: 0, run })
 }
 
 /// The folder of these files.
@@ -95,7 +163,7 @@ impl State {
 
     /// Makes a release's record durable.
     pub(crate) fn save_record(&self, workload: &Workload, record: &Record) -> Result<(), RunnerError> {
-        write(&self.record(workload, record.release), record)
+        write(&self.record(workload, record.wanted.release), record)
     }
 
     /// The record of a release, if it has one.
@@ -141,7 +209,8 @@ impl State {
         for environment in children(&self.root)? {
             for service in children(&environment)? {
                 if let Some(stored) = read(&service.join("workload.json"))? {
-                    all.push((stored, records(&service)?));
+                    let records = records(&service, &stored)?;
+                    all.push((stored, records));
                 }
             }
         }
@@ -154,12 +223,12 @@ fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-fn records(folder: &Path) -> Result<Vec<Record>, RunnerError> {
+fn records(folder: &Path, stored: &Stored) -> Result<Vec<Record>, RunnerError> {
     let mut records = Vec::new();
     for path in children(folder)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with("release-") && path.extension().is_some_and(|extension| extension == "json") {
-            records.extend(read::<Record>(&path)?);
+            records.extend(read::<Written>(&path)?.and_then(|written| written.record(stored)));
         }
     }
     Ok(records)
@@ -210,7 +279,7 @@ fn sync_up(folder: &Path, levels: usize) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{desired, release};
+    use crate::testing::{desired, release, workload};
 
     #[test]
     fn what_was_saved_is_loaded() {
@@ -218,8 +287,7 @@ mod tests {
         let state = State::new(data.path());
         let stored = Stored::new(desired(3, 1, vec![release(3, 'a', 100)]));
         let record = Record {
-            release: 3,
-            digest: stored.desired.releases[0].image.digest.clone(),
+            wanted: stored.desired.releases[0].clone(),
             starts: 1,
             process: Some(Incarnation { pid: 7, started: 8 }),
             port: 9,
@@ -235,13 +303,35 @@ mod tests {
     }
 
     #[test]
+    fn the_traffic_moves_when_a_receiver_is_ready_and_the_old_release_stays_until_then() {
+        let mut stored = Stored::new(desired(1, 0, vec![release(1, 'a', 100)]));
+        assert!(!stored.move_traffic(|_| false));
+        assert_eq!(stored.share(1), 0);
+        assert!(stored.move_traffic(|_| true));
+        stored.desired = desired(2, 0, vec![release(2, 'b', 100)]);
+        assert!(!stored.move_traffic(|release| release == 1));
+        assert_eq!((stored.share(1), stored.is_over(1)), (100, false));
+        assert!(stored.move_traffic(|release| release == 2));
+        assert_eq!((stored.share(2), stored.is_over(1)), (100, true));
+        assert_eq!(stored.trusted, BTreeSet::from([1, 2]));
+    }
+
+    #[test]
+    fn when_nothing_shall_run_everything_is_over_at_once() {
+        let mut stored = Stored::new(desired(1, 0, vec![release(1, 'a', 100)]));
+        stored.move_traffic(|_| true);
+        stored.desired = desired(2, 0, vec![]);
+        assert!(stored.move_traffic(|_| false) && stored.is_over(1));
+    }
+
+    #[test]
     fn processes_of_another_boot_are_forgotten() {
         let data = tempfile::tempdir().unwrap();
         let state = State::new(data.path());
         let stored = Stored::new(desired(3, 1, vec![release(3, 'a', 100)]));
-        let digest = stored.desired.releases[0].image.digest.clone();
         let process = Some(Incarnation { pid: 7, started: 8 });
-        let record = Record { release: 3, digest, starts: 1, process, port: 9, ready: true, boot_ms: None };
+        let new = Record::new(&stored.desired.releases[0], None);
+        let record = Record { starts: 1, process, port: 9, ready: true, ..new };
         state.save(&stored).unwrap();
         state.save_record(&stored.desired.workload, &record).unwrap();
         assert_eq!(state.load().unwrap()[0].1, std::slice::from_ref(&record));
@@ -250,6 +340,27 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(state.load().unwrap()[0].1, std::slice::from_ref(&forgotten));
         }
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_version_is_read() {
+        let data = tempfile::tempdir().unwrap();
+        let state = State::new(data.path());
+        let stored = Stored::new(desired(3, 1, vec![release(3, 'a', 100)]));
+        state.save(&stored).unwrap();
+        for number in [3, 2] {
+            let digest = &stored.desired.releases[0].image.digest;
+            let old = serde_json::json!({
+                "release": number, "digest": digest, "starts": 1, "process": { "pid": 7, "started": 8 },
+                "port": 9, "ready": true, "boot_ms": 10
+            });
+            fs::write(state.record(&workload(), number), old.to_string()).unwrap();
+        }
+        let mut records = state.load().unwrap().remove(0).1;
+        records.sort_by_key(|record| record.wanted.release);
+        let [stray, named] = records.as_slice() else { panic!("{records:?}") };
+        assert_eq!((named.wanted.clone(), named.port), (stored.desired.releases[0].clone(), 9));
+        assert_eq!((stray.wanted.release, stray.process.map(|process| process.pid)), (2, Some(7)));
     }
 
     #[test]

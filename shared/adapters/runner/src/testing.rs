@@ -1,9 +1,14 @@
 //! Orders for this crate's unit tests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use longshore_events::{Digest, EnvironmentName, ImageName, ImageRef, ServiceName};
 use longshore_ports::{Desired, DesiredRelease, Health, ProbeTarget, RunSpec, Workload};
+use tokio::sync::Notify;
+
+use crate::changes::Changes;
+use crate::release::cell::Cell;
 
 /// The workload `prod/shop`.
 pub(crate) fn workload() -> Workload {
@@ -39,4 +44,11 @@ pub(crate) fn release(release: u64, digit: char, weight: u8) -> DesiredRelease {
             stop_ms: 1000,
         },
     }
+}
+
+/// A release that exists only here.
+pub(crate) fn cell(number: u64) -> Arc<Cell> {
+    let digest = release(number, 'a', 0).image.digest;
+    let (changes, wake) = (Arc::new(Changes::new(0)), Arc::new(Notify::new()));
+    Arc::new(Cell::new(workload(), number, digest, "log".into(), changes, wake))
 }

@@ -1,6 +1,7 @@
 //! Processes by pid and start time: a pid alone may be somebody else's by now.
 
 mod launch;
+pub(crate) mod ports;
 mod stat;
 
 use std::io;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -19,8 +21,8 @@ pub(crate) use launch::{Launch, bound_log};
 /// How often a process group is looked at while it ends.
 const GROUP_POLL: Duration = Duration::from_millis(20);
 
-/// How long what was killed may take to go.
-const DYING: Duration = Duration::from_secs(5);
+/// How long a process may take to die once it is killed; one that waits for a disk takes longer, and is left to it.
+const DYING: Duration = Duration::from_secs(2);
 
 /// One process, told from a later one with the same pid by its start time; the leader of its process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,20 +91,13 @@ impl Process {
         Ok(incarnation.is_alive().then_some(Self { incarnation, child: None, exit }))
     }
 
-    /// Ends what an earlier runner started, and what is left of its group where it has exited itself.
-    pub(crate) async fn end_found(incarnation: Incarnation, grace: Duration) {
-        match Self::adopt(incarnation) {
-            Ok(Some(mut process)) => process.end(grace).await,
-            Ok(None) | Err(_) => incarnation.kill_group(),
-        }
-    }
-
     /// Watches a child.
     pub(crate) fn of_child(incarnation: Incarnation, child: Child) -> io::Result<Self> {
         Ok(Self { incarnation, child: Some(child), exit: pidfd(incarnation.pid)? })
     }
 
     /// Which process it is.
+    #[cfg(test)]
     pub(crate) fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
@@ -133,7 +128,7 @@ impl Process {
         }
         self.incarnation.kill_group();
         self.exited().await;
-        // The killed are gone in a moment; one that hangs in the kernel does not hold us up for ever.
+        // Its children die a moment after they were killed.
         let until = Instant::now() + DYING;
         while self.incarnation.group_runs() && Instant::now() < until {
             sleep(GROUP_POLL).await;
@@ -141,10 +136,13 @@ impl Process {
     }
 }
 
-#[expect(deprecated, reason = "the replacement is unsafe; an owned descriptor keeps what it asks for")]
 fn pidfd(pid: u32) -> io::Result<AsyncFd<OwnedFd>> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-    AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, tokio::io::Interest::READABLE)
+    #[expect(
+        deprecated,
+        reason = "its successor is an unsafe function; with an `OwnedFd`, as here, both are sound"
+    )]
+    AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::empty())?, Interest::READABLE)
 }
 
 fn describe(status: ExitStatus) -> String {

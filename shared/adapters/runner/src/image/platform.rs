@@ -14,11 +14,14 @@ use longshore_oci::image::{Config as ImageConfig, Platform};
 use longshore_ports::RunSpec;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use crate::images::Unpacked;
-use crate::program;
+use super::program;
+use crate::image::Unpacked;
 
 /// Where programs are looked for when the image does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where what does not fit this machine can run.
+pub(crate) const ELSEWHERE: &str = "`--cluster kube:<context>` runs it in a cluster instead";
 
 /// Why an image cannot run as a process of this machine.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,18 @@ pub(crate) enum Unfit {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl Unfit {
+    /// The reason, and where it can run where this machine is what does not fit.
+    pub(crate) fn advice(&self) -> String {
+        match self {
+            Self::Platform { .. } | Self::Loader { .. } | Self::Machine(_) => {
+                format!("{self}; {ELSEWHERE}")
+            }
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// What is executed, before a port is given to it.
@@ -183,9 +198,8 @@ mod tests {
         Unpacked { rootfs, config: ImageConfig { os, architecture, config, ..ImageConfig::default() } }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the fields that it fills are optional")]
-    fn words(words: &[&str]) -> Option<Vec<String>> {
-        Some(words.iter().map(ToString::to_string).collect())
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
     }
 
     fn fault(config: RunConfig) -> String {
@@ -196,14 +210,17 @@ mod tests {
     #[test]
     fn an_absolute_link_of_the_image_stays_inside_it() {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            RunConfig { entrypoint: words(&["/start", "-v"]), cmd: words(&["a"]), ..RunConfig::default() };
+        let config = RunConfig {
+            entrypoint: Some(words(&["/start", "-v"])),
+            cmd: Some(words(&["a"])),
+            ..RunConfig::default()
+        };
         let unpacked = image(folder.path(), config);
         let mut run = release(1, 'a', 0).run;
         let entry = resolve(&unpacked, &run).unwrap();
         assert_eq!(entry.program, unpacked.rootfs.canonicalize().unwrap().join("opt/bin/app"));
         assert_eq!(entry.args, ["-v", "a"]);
-        run.args = words(&["b", "c"]);
+        run.args = Some(words(&["b", "c"]));
         assert_eq!(resolve(&unpacked, &run).unwrap().args, ["-v", "b", "c"]);
     }
 
@@ -212,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let env = vec!["PATH=/bin:/opt/bin".to_owned(), "A=image".to_owned(), "B=image".to_owned()];
         let config =
-            RunConfig { cmd: words(&["app"]), env, working_dir: "/opt".into(), ..RunConfig::default() };
+            RunConfig { cmd: Some(words(&["app"])), env, working_dir: "/opt".into(), ..RunConfig::default() };
         let unpacked = image(folder.path(), config);
         let mut run = release(1, 'a', 0).run;
         run.env.insert("A".into(), "order".into());
@@ -224,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_cannot_run_is_refused_by_name() {
-        let entry = |word: &str| RunConfig { entrypoint: words(&[word]), ..RunConfig::default() };
+        let entry = |word: &str| RunConfig { entrypoint: Some(words(&[word])), ..RunConfig::default() };
         assert_eq!(fault(RunConfig::default()), "the image has neither an ENTRYPOINT nor a CMD");
         assert_eq!(fault(entry("/bin/sh")), "/bin/sh is not in the image");
         assert_eq!(fault(entry("../../../bin/sh")), "../../../bin/sh is not in the image");

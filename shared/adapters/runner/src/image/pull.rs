@@ -12,8 +12,9 @@ use longshore_oci::layer::{Limits, Unpacker};
 use longshore_oci::{Reference, Repository};
 use longshore_ports::{ErrorKind, PortError};
 
+use super::platform::ELSEWHERE;
 use crate::config::PullAccess;
-use crate::images::Images;
+use crate::image::Images;
 
 /// An unpacked image may have so many bytes and entries.
 const LIMITS: Limits = Limits { bytes: 8 << 30, entries: 1_000_000 };
@@ -25,6 +26,7 @@ pub(crate) struct Pulls {
 }
 
 impl Pulls {
+    /// Pulls with `access`; layers lie below `data` until they are unpacked.
     pub(crate) fn new(access: PullAccess, data: &Path) -> Self {
         Self { access, aside: data.join("layers") }
     }
@@ -111,8 +113,9 @@ async fn manifest(
         let mut listed = manifest.manifests.into_iter().flatten();
         let fits = |platform: &Platform| platform.os == ours.os && platform.architecture == ours.architecture;
         let found = listed.find(|listed| listed.platform.as_ref().is_some_and(fits));
-        let none =
-            || PortError::invalid(operation.clone(), "the index has no image for this machine's platform");
+        let none = || {
+            PortError::invalid(operation.clone(), format!("the index has no image for {ours}; {ELSEWHERE}"))
+        };
         reference = Reference::Digest(found.ok_or_else(none)?.digest);
     }
     Err(PortError::invalid(operation, "an index of indexes is not followed"))

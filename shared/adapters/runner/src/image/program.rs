@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::platform::Unfit;
+use crate::image::platform::Unfit;
 
 /// The most that is read of a loader's path, and the longest `#!` line that the kernel looks at, in bytes.
 const LONGEST: u64 = 256;

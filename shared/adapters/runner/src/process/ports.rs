@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::sync::Mutex;
 
-use crate::cell::locked;
+use crate::release::cell::locked;
 
 /// The lowest port given away.
 const LOWEST: u16 = 15_000;
@@ -30,13 +30,17 @@ impl Ports {
         Self { range, taken: Mutex::new((first, BTreeSet::new())) }
     }
 
-    /// A port that nobody listens on.
-    pub(crate) fn take(&self) -> Option<u16> {
+    /// A port that nobody listens on: `before` if it still is one.
+    pub(crate) fn take(&self, before: u16) -> Option<u16> {
         let mut taken = locked(&self.taken);
+        if before > 0 && !taken.1.contains(&before) && is_free(before) {
+            taken.1.insert(before);
+            return Some(before);
+        }
         for _ in 0..self.range.len() {
             let port = taken.0;
             taken.0 = if port + 1 >= self.range.end { self.range.start } else { port + 1 };
-            if !taken.1.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            if !taken.1.contains(&port) && is_free(port) {
                 taken.1.insert(port);
                 return Some(port);
             }
@@ -55,6 +59,10 @@ impl Ports {
     }
 }
 
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
 /// The lowest port that the kernel uses for outgoing connections.
 fn outgoing() -> Option<u16> {
     fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?.split_whitespace().next()?.parse().ok()
@@ -67,9 +75,19 @@ mod tests {
     #[test]
     fn a_port_is_given_to_one_only() {
         let ports = Ports::new(std::process::id());
-        let (a, b) = (ports.take().unwrap(), ports.take().unwrap());
+        let (a, b) = (ports.take(0).unwrap(), ports.take(0).unwrap());
         assert_ne!(a, b);
-        ports.note(4711);
-        assert!(locked(&ports.taken).1.contains(&4711));
+        assert_ne!(ports.take(a), Some(a));
+        ports.give_back(a);
+        assert_eq!(ports.take(a), Some(a));
+    }
+
+    #[test]
+    fn a_port_that_somebody_took_is_not_given_again() {
+        let ports = Ports::new(std::process::id());
+        let port = ports.take(0).unwrap();
+        ports.give_back(port);
+        let _somebody = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        assert_ne!(ports.take(port), Some(port));
     }
 }

@@ -1,12 +1,13 @@
 //! One release as the proxy, the API and its supervisor share it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyper::header::HeaderValue;
 use longshore_events::Digest;
 use longshore_ports::{ObservedRelease, Phase, Workload};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::changes::Changes;
@@ -27,6 +28,8 @@ pub(crate) struct Cell {
     pub(crate) release: u64,
     /// What runs.
     pub(crate) digest: Digest,
+    /// Its number and its digest, as headers of its answers.
+    pub(crate) labels: [HeaderValue; 2],
     /// Where its output goes.
     pub(crate) log: PathBuf,
     /// Idle connections to its process.
@@ -34,11 +37,15 @@ pub(crate) struct Cell {
     /// Told by the proxy when a request failed: the supervisor probes at once.
     pub(crate) suspect: Notify,
     /// Requests sent to it.
-    pub(crate) requests: AtomicU64,
+    requests: AtomicU64,
     /// Requests that failed.
-    pub(crate) errors: AtomicU64,
+    errors: AtomicU64,
     status: Mutex<Status>,
-    open: watch::Sender<usize>,
+    /// The port of its process while it is ready, 0 while it is not: all that a request has to look at.
+    door: AtomicU16,
+    open: AtomicUsize,
+    /// Told when the last open request ends behind a closed door.
+    last: Notify,
     changes: Arc<Changes>,
     /// Told when the workload's releases should be looked at again.
     wake: Arc<Notify>,
@@ -61,6 +68,8 @@ pub(crate) struct Status {
     pub(crate) pid: Option<u32>,
     /// Since when it is ready without a break.
     pub(crate) ready_since: Option<Instant>,
+    /// When this runner started its process.
+    pub(crate) started: Option<Instant>,
 }
 
 impl Cell {
@@ -81,18 +90,23 @@ impl Cell {
             port: None,
             pid: None,
             ready_since: None,
+            started: None,
         };
+        let label = HeaderValue::from_str(digest.as_str()).unwrap_or(HeaderValue::from_static("unknown"));
         Self {
             workload,
             release,
             digest,
+            labels: [HeaderValue::from(release), label],
             log,
             pool: Pool::default(),
             suspect: Notify::new(),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             status: Mutex::new(status),
-            open: watch::Sender::new(0),
+            door: AtomicU16::new(0),
+            open: AtomicUsize::new(0),
+            last: Notify::new(),
             changes,
             wake,
         }
@@ -103,11 +117,6 @@ impl Cell {
         locked(&self.status).clone()
     }
 
-    /// Its phase now.
-    pub(crate) fn phase(&self) -> Phase {
-        locked(&self.status).phase
-    }
-
     /// Changes how it stands, and tells those who wait, if it is a change.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {
         let changed = {
@@ -116,6 +125,7 @@ impl Cell {
             change(&mut status);
             let ready = status.phase == Phase::Ready;
             status.ready_since = ready.then(|| status.ready_since.unwrap_or_else(Instant::now));
+            self.door.store(status.port.filter(|_| ready).unwrap_or(0), Ordering::SeqCst);
             *status != before
         };
         if changed {
@@ -129,19 +139,32 @@ impl Cell {
         self.update(|status| (status.phase, status.reason) = (phase, reason));
     }
 
-    /// Opens a request, if it is in one of `phases`. Nothing can be opened once it stops, so that it drains.
-    pub(crate) fn enter(self: &Arc<Self>, phases: &[Phase]) -> Option<Open> {
-        let status = locked(&self.status);
-        let port = status.port.filter(|_| phases.contains(&status.phase))?;
-        self.open.send_modify(|open| *open += 1);
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        Some(Open { cell: Arc::clone(self), port })
+    /// Whether it takes requests.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.door.load(Ordering::SeqCst) != 0
     }
 
-    /// Waits until no request is open.
+    /// Opens a request, if it is ready. Nothing can be opened once it stops, so that it drains.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Open> {
+        // Counted before the look at the door: who closes it sees the count, or we see it closed.
+        self.open.fetch_add(1, Ordering::SeqCst);
+        let open = Open { cell: Arc::clone(self), port: self.door.load(Ordering::SeqCst) };
+        if open.port == 0 {
+            return None;
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Some(open)
+    }
+
+    /// Waits until no request is open, once it takes no more.
     pub(crate) async fn drained(&self) {
-        // The sender lives as long as `self`, so that waiting cannot fail.
-        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
+        loop {
+            let told = self.last.notified();
+            if self.open.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// As the port shows it.
@@ -165,7 +188,7 @@ impl Cell {
             observed: self.observed(weight),
             pid: status.pid,
             port: status.port,
-            open: *self.open.borrow(),
+            open: self.open.load(Ordering::SeqCst),
             requests: self.requests.load(Ordering::Relaxed),
             errors: self.errors.load(Ordering::Relaxed),
             log: self.log.clone(),
@@ -183,15 +206,41 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Notes that it failed.
-    pub(crate) fn failed(&self) {
+    /// Notes that its answer was an error of the release.
+    pub(crate) fn erred(&self) {
         self.cell.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that it got no answer: whether the release is well is looked at now.
+    pub(crate) fn failed(&self) {
+        self.erred();
         self.cell.suspect.notify_one();
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.cell.open.send_modify(|open| *open = open.saturating_sub(1));
+        if self.cell.open.fetch_sub(1, Ordering::SeqCst) == 1 && !self.cell.is_ready() {
+            self.cell.last.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::cell;
+
+    #[tokio::test]
+    async fn what_was_opened_holds_a_closed_door_until_its_end() {
+        let cell = cell(1);
+        assert!(cell.enter().is_none());
+        cell.update(|status| (status.phase, status.port) = (Phase::Ready, Some(7)));
+        let open = cell.enter().unwrap();
+        assert_eq!((open.port, cell.listed(0).open), (7, 1));
+        cell.stand(Phase::Stopping, None);
+        assert!(cell.enter().is_none());
+        let ((), ()) = tokio::join!(cell.drained(), async { drop(open) });
+        assert_eq!((cell.listed(0).open, cell.listed(0).requests), (0, 1));
     }
 }

@@ -1,5 +1,10 @@
 //! Unpacked images, shared by the releases that run them and removed with the last.
 
+pub(crate) mod platform;
+mod program;
+pub(crate) mod pull;
+mod sync;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -12,8 +17,8 @@ use longshore_events::{Digest, ImageRef};
 use longshore_oci::image::Config as ImageConfig;
 use longshore_ports::PortError;
 
-use crate::cell::locked;
 use crate::error::{RunnerError, file};
+use crate::release::cell::locked;
 use crate::state::children;
 
 /// Where images come from.
@@ -114,7 +119,12 @@ impl Store {
         let fresh = aside.clone();
         blocking(move || remove(&fresh).and_then(|()| fs::create_dir_all(&fresh))).await.map_err(failed)?;
         let config = self.source.fetch(image, &aside.join("rootfs")).await?;
-        write_config(&aside, &config).and_then(|()| fs::rename(&aside, &folder)).map_err(failed)?;
+        write_config(&aside, &config).map_err(failed)?;
+        // On the disk before it has its name: what has it is whole, also after the machine failed.
+        let whole = folder.clone();
+        blocking(move || sync::tree(&aside).and_then(|()| sync::rename(&aside, &whole)))
+            .await
+            .map_err(failed)?;
         Ok(Unpacked { rootfs: folder.join("rootfs"), config })
     }
 }
@@ -138,7 +148,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// Removes a folder whose own folders may be read-only, as an image can have them.
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
