@@ -79,8 +79,10 @@ impl Log {
         std::fs::write(path, text)
     }
 
+    /// A request that was sent before the first answer was there may have met nothing yet, whichever is noted first.
     fn note(&mut self, request: Request) {
-        if request.answer.is_ok() || !self.0.is_empty() {
+        let counts = self.0.first().is_some_and(|first| request.sent >= first.ended);
+        if request.answer.is_ok() || counts {
             self.0.push(request);
         }
     }
@@ -177,7 +179,8 @@ mod tests {
         let mut log = Log::default();
         log.note(request(0, 1, Err("nothing runs")));
         assert_eq!(log.requests().len(), 0);
-        log.note(request(10, 11, Ok("a")));
+        log.note(request(10, 12, Ok("a")));
+        log.note(request(9, 12, Err("nothing runs")));
         log.note(request(20, 21, Err("refused")));
         assert_eq!((log.requests().len(), log.failed().count()), (2, 1));
     }

@@ -255,7 +255,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut unpacked = image(folder.path(), RunConfig::default());
         unpacked.config.architecture = "s390x".into();
-        let fault = resolve(&unpacked, &release(1, 'a', 0).run).unwrap_err().to_string();
+        let fault = resolve(&unpacked, &release(1, 'a', 0).run).unwrap_err().advice();
         assert!(fault.starts_with("the image is for linux/s390x, and this machine is linux/"), "{fault}");
+        assert!(fault.ends_with("`--cluster kube:<context>` runs it in a cluster instead"), "{fault}");
     }
 }

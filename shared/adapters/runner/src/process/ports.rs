@@ -30,13 +30,14 @@ impl Ports {
         Self { range, taken: Mutex::new((first, BTreeSet::new())) }
     }
 
-    /// A port that nobody listens on: `before` if it still is one.
-    pub(crate) fn take(&self, before: u16) -> Option<u16> {
+    /// Takes a port that was given back before, if nobody listens on it.
+    pub(crate) fn retake(&self, port: u16) -> bool {
+        port > 0 && is_free(port) && locked(&self.taken).1.insert(port)
+    }
+
+    /// A port that nobody listens on.
+    pub(crate) fn take(&self) -> Option<u16> {
         let mut taken = locked(&self.taken);
-        if before > 0 && !taken.1.contains(&before) && is_free(before) {
-            taken.1.insert(before);
-            return Some(before);
-        }
         for _ in 0..self.range.len() {
             let port = taken.0;
             taken.0 = if port + 1 >= self.range.end { self.range.start } else { port + 1 };
@@ -75,19 +76,20 @@ mod tests {
     #[test]
     fn a_port_is_given_to_one_only() {
         let ports = Ports::new(std::process::id());
-        let (a, b) = (ports.take(0).unwrap(), ports.take(0).unwrap());
+        let (a, b) = (ports.take().unwrap(), ports.take().unwrap());
         assert_ne!(a, b);
-        assert_ne!(ports.take(a), Some(a));
+        assert!(!ports.retake(a));
         ports.give_back(a);
-        assert_eq!(ports.take(a), Some(a));
+        assert!(ports.retake(a));
     }
 
     #[test]
     fn a_port_that_somebody_took_is_not_given_again() {
         let ports = Ports::new(std::process::id());
-        let port = ports.take(0).unwrap();
+        let port = ports.take().unwrap();
         ports.give_back(port);
         let _somebody = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-        assert_ne!(ports.take(port), Some(port));
+        assert!(!ports.retake(port));
+        assert_ne!(ports.take(), Some(port));
     }
 }

@@ -58,15 +58,16 @@ pub(super) async fn answer(
     if response.status().is_server_error() {
         open.erred();
     }
-    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade.is_some();
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     headers::response(response.headers_mut(), &open.cell, switched);
-    match upgrade.filter(|_| switched) {
-        Some(upgrade) => {
-            tokio::spawn(tunnel::join(upgrade, link, open, client.place.clone()));
-            response.map(|_| Either::Right(Full::default()))
-        }
-        None => response.map(|body| Either::Left(Download::new(body, open, link))),
+    if !switched {
+        return response.map(|body| Either::Left(Download::new(body, open, link)));
     }
+    let Some(upgrade) = upgrade else {
+        return Refusal::Lost("it switched to another protocol unasked".into()).answer().map(Either::Right);
+    };
+    tokio::spawn(tunnel::join(upgrade, link, open, client.place.clone()));
+    response.map(|_| Either::Right(Full::default()))
 }
 
 fn host(request: &Request<Incoming>) -> &str {

@@ -8,6 +8,7 @@ mod download;
 mod forward;
 mod headers;
 mod link;
+mod rarely;
 mod refusal;
 pub(crate) mod route;
 pub(crate) mod table;
@@ -17,10 +18,12 @@ mod tunnel;
 mod upload;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
@@ -32,6 +35,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 pub(crate) use self::link::Pool;
+use self::rarely::Rarely;
 use self::table::Table;
 
 /// The longest head of a request, in bytes.
@@ -153,17 +157,16 @@ async fn connection(
         }
     });
     let mut served = pin!(proxy.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    // A client that says nothing at all, or not enough to tell the version by.
-    let silent = async {
-        sleep(proxy.limits.head).await;
-        if began.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = silent => return,
-        () = stopped(&mut stop) => {
+    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let mut leave = Rarely::new(task, leave(&proxy, &began, &mut stop));
+    let watched = poll_fn(|cx| match Future::poll(served.as_mut(), cx) {
+        Poll::Ready(ended) => Poll::Ready(Err(ended)),
+        Poll::Pending => leave.poll().map(Ok),
+    });
+    let ended = match watched.await {
+        Err(ended) => ended,
+        Ok(Leave::Silent) => return,
+        Ok(Leave::Stopped) => {
             served.as_mut().graceful_shutdown();
             served.await
         }
@@ -171,6 +174,25 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%peer, error, "a client's connection ended early");
     }
+}
+
+/// Why a connection is left, other than by its client.
+enum Leave {
+    /// It said nothing at all, or not enough to tell its version by.
+    Silent,
+    /// The runner ends.
+    Stopped,
+}
+
+async fn leave(proxy: &Proxy, began: &AtomicBool, stop: &mut watch::Receiver<bool>) -> Leave {
+    if timeout(proxy.limits.head, stopped(stop)).await.is_ok() {
+        return Leave::Stopped;
+    }
+    if !began.load(Ordering::Relaxed) {
+        return Leave::Silent;
+    }
+    stopped(stop).await;
+    Leave::Stopped
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {

@@ -16,6 +16,10 @@ const PULL_AGAIN: Duration = Duration::from_millis(200);
 /// The longest such wait.
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// How often, and how long apart, the port of the last process is tried.
+const PORT_TRIES: u32 = 20;
+const PORT_AGAIN: Duration = Duration::from_millis(10);
+
 impl Supervisor {
     /// What to execute; an error says why it can never run.
     pub(super) async fn prepare(&mut self) -> Result<Launch, String> {
@@ -59,8 +63,7 @@ impl Supervisor {
     /// Starts a process: it is recorded before it may act, so that a release is started for the first time once only,
     /// and nothing ever runs that a later runner would not find.
     pub(super) async fn start(&mut self, mut launch: Launch) -> io::Result<Process> {
-        self.yard.ports.give_back(self.record.port);
-        self.record.port = self.yard.ports.take(self.record.port).ok_or(io::ErrorKind::AddrInUse)?;
+        self.record.port = self.port().await.ok_or(io::ErrorKind::AddrInUse)?;
         launch.env.insert("PORT".to_owned(), self.record.port.to_string());
         let held = blocking(move || launch.hold()).await?;
         self.record.starts += 1;
@@ -80,5 +83,21 @@ impl Supervisor {
             status.boot_ms = None;
         });
         Ok(process)
+    }
+
+    /// The port that it had before, or another one where that stays taken: the threads of a process that was killed may
+    /// hold it for a moment after the process itself is gone.
+    async fn port(&self) -> Option<u16> {
+        let before = self.record.port;
+        if before > 0 {
+            self.yard.ports.give_back(before);
+            for _ in 0..PORT_TRIES {
+                if self.yard.ports.retake(before) {
+                    return Some(before);
+                }
+                sleep(PORT_AGAIN).await;
+            }
+        }
+        self.yard.ports.take()
     }
 }

@@ -11,17 +11,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::api::Api;
+use self::folder::Folder;
 use crate::changes::Changes;
 use crate::config::Config;
 use crate::error::{RunnerError, file};
 use crate::fleet::Fleet;
+use crate::fleet::yard::Yard;
 use crate::image::pull::Pulls;
 use crate::proxy::{self, Limits};
 use crate::wire::Info;
-
-use self::api::Api;
-use self::folder::Folder;
-use crate::fleet::yard::Yard;
 
 /// How long the API's open calls may go on when the runner ends.
 const LAST: Duration = Duration::from_secs(2);

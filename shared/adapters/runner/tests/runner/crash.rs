@@ -97,3 +97,50 @@ async fn a_shutdown_ends_what_an_earlier_runner_was_about_to_end() {
     stage.client.shutdown().await.unwrap();
     assert!(!is_alive(pid));
 }
+
+#[tokio::test]
+async fn sigterm_finishes_open_requests_and_leaves_the_services_running() {
+    let mut stage = Stage::with_one("v1").await;
+    let pid = stage.listed().await.pid.unwrap();
+    let traffic = stage.traffic.clone();
+    let slow = tokio::spawn(async move { traffic.ask("shop.localhost", "/slow").await });
+    stage.until_open(1).await;
+    signal(stage.runner.pid(), Signal::TERM);
+    let proxy = stage.traffic.proxy;
+    let closed = async || tokio::net::TcpStream::connect(proxy).await.is_err().then_some(());
+    eventually("nothing new is accepted", closed).await;
+    assert!(!slow.is_finished());
+    // Its successor waits for it meanwhile.
+    let mut next = RunnerProcess::start(&stage.data, &stage.registry.address);
+    std::fs::write(stage.witness().with_extension("end"), "").unwrap();
+    let answer = slow.await.unwrap().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "beginend"));
+    assert!(stage.runner.ended(), "SIGTERM is a good end");
+    std::mem::swap(&mut stage.runner, &mut next);
+    eventually("the next runner", async || stage.client.info().await.ok()).await;
+    stage.until_ready(1).await;
+    assert_eq!((stage.listed().await.pid, stage.starts()), (Some(pid), vec!["v1 1 0".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_recorded_pid_that_is_somebody_elses_by_now_is_let_be() {
+    let mut stage = Stage::with_one("v1").await;
+    let before = stage.listed().await;
+    stage.runner.kill();
+    let mut command = std::process::Command::new("sleep");
+    let mut other = std::os::unix::process::CommandExt::process_group(command.arg("60"), 0).spawn().unwrap();
+    let record = stage.data.join("state/prod/shop/release-1.json");
+    let mut written: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    assert_eq!(written["process"]["pid"], before.pid.unwrap());
+    written["process"]["pid"] = other.id().into();
+    std::fs::write(&record, written.to_string()).unwrap();
+    stage.start_again().await;
+    stage.until_release(1, "another start", |seen| seen.restarts == 1 && seen.boot_ms.is_some()).await;
+    stage.until_ready(1).await;
+    let after = stage.listed().await;
+    assert_ne!((after.pid, after.port), (before.pid, before.port), "the first still has its port");
+    assert!(is_alive(other.id()) && is_alive(before.pid.unwrap()));
+    signal(before.pid.unwrap(), Signal::KILL);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}

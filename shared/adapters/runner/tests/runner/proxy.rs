@@ -50,18 +50,50 @@ async fn a_body_streams_both_ways_and_the_connection_is_used_again() {
     read_until(&mut stream, "\r\n\r\nv1").await;
 }
 
-#[tokio::test]
-async fn an_upgraded_connection_is_passed_through() {
-    let stage = Stage::with_one("v1").await;
+async fn upgraded(stage: &Stage) -> TcpStream {
     let mut stream = TcpStream::connect(stage.traffic.proxy).await.unwrap();
-    let head =
-        b"GET /upgrade HTTP/1.1\r\nhost: shop.localhost\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
-    stream.write_all(head).await.unwrap();
+    let head = "GET /upgrade HTTP/1.1\r\nhost: shop.localhost\r\nconnection: keep-alive, Upgrade\r\nupgrade: \
+                websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
     let answer = read_until(&mut stream, "\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert!(
+        answer.contains("upgrade: websocket\r\n") && answer.contains("connection: upgrade\r\n"),
+        "{answer}"
+    );
+    stream
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_is_passed_through_and_holds_its_release() {
+    let stage = Stage::with_one("v1").await;
+    let mut stream = upgraded(&stage).await;
     for word in ["one", "two"] {
         stream.write_all(word.as_bytes()).await.unwrap();
         read_until(&mut stream, word).await;
     }
     assert_eq!(stage.listed().await.open, 1, "it counts as open as long as it lasts");
+    stage.apply((2, 0), &[stage.release(2, "v2", 100).await]).await;
+    stage.until_ready(2).await;
+    assert_eq!(stage.traffic.get("/").await, "v2");
+    stream.write_all(b"three").await.unwrap();
+    read_until(&mut stream, "three").await;
+    drop(stream);
+    stage.until("the end of the first release", |seen| seen.release(1).is_none()).await;
+}
+
+#[tokio::test]
+async fn a_tester_reaches_a_release_before_it_has_traffic() {
+    let stage = Stage::with_one("v1").await;
+    let both = [stage.release(1, "v1", 100).await, stage.release(2, "v2", 0).await];
+    stage.apply((2, 0), &both).await;
+    stage.until_ready(2).await;
+    let digest = both[1].image.digest.to_string();
+    for (name, body) in [("new", "v2"), ("old", "v1"), (digest.as_str(), "v2"), ("1", "v1")] {
+        let mut stream = TcpStream::connect(stage.traffic.proxy).await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nhost: shop.localhost\r\nx-longshore-release: {name}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        read_until(&mut stream, &format!("\r\n\r\n{body}")).await;
+    }
+    assert_eq!(stage.traffic.get("/").await, "v1");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -70,12 +71,18 @@ impl Registry {
     }
 }
 
-/// The service's program, compiled once for all tests of this process.
+/// The service's program, compiled once for all tests, and again only when its source has changed.
 fn service() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runner/service.rs");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runner-service");
+        let mut hasher = DefaultHasher::new();
+        (fs::read(&source).unwrap(), env!("CARGO_PKG_RUST_VERSION")).hash(&mut hasher);
+        let name = format!("runner-service-{:016x}", hasher.finish());
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        if program.exists() {
+            return program;
+        }
         // Each test is a process of its own, and the linker's own files stand beside the output: a folder for each,
         // and renamed when it is whole.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

@@ -86,3 +86,41 @@ async fn a_release_that_is_named_again_while_it_stops_runs_again() {
     assert_eq!(ready.body, "v1");
     assert_eq!(stage.starts(), ["v1 1 0", "v1 1 1"]);
 }
+
+#[tokio::test]
+async fn a_hundred_changes_of_weights_lose_no_request() {
+    let stage = Stage::with_one("v1").await;
+    let both = [stage.release(1, "v1", 100).await, stage.release(2, "v2", 0).await];
+    stage.apply((2, 0), &both).await;
+    stage.until_ready(2).await;
+    let mut load = stage.traffic.load(4);
+    for step in 1..=100 {
+        let [mut one, mut two] = both.clone();
+        two.weight = u8::try_from(step * 37 % 101).unwrap();
+        one.weight = 100 - two.weight;
+        stage.apply((2, step), &[one, two]).await;
+        load.more(10).await;
+    }
+    let answers: Vec<_> = load.end().await.into_iter().flatten().collect();
+    assert!(answers.len() >= 1000);
+    for answer in answers {
+        let answer = answer.unwrap();
+        assert!(answer.status == 200 && ["v1", "v2"].contains(&answer.body.as_str()), "{answer:?}");
+    }
+    assert_eq!(stage.starts(), ["v1 1 0", "v2 2 0"]);
+}
+
+#[tokio::test]
+async fn what_does_not_drain_in_time_is_ended() {
+    let stage = Stage::open().await;
+    let mut release = stage.release(1, "v1", 100).await;
+    release.run.drain_ms = 50;
+    stage.apply((1, 0), &[release]).await;
+    stage.until_ready(1).await;
+    let traffic = stage.traffic.clone();
+    let slow = tokio::spawn(async move { traffic.ask("shop.localhost", "/slow").await });
+    stage.until_open(1).await;
+    stage.apply((1, 1), &[]).await;
+    stage.until("nothing", |seen| seen.releases.is_empty()).await;
+    assert!(slow.await.unwrap().is_err(), "the answer had begun, and breaks off");
+}

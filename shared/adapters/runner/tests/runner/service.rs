@@ -97,6 +97,6 @@ fn echo(input: &mut BufReader<TcpStream>, length: u64, out: &mut TcpStream) -> i
 
 /// Echoes whatever comes, no longer in HTTP.
 fn upgrade(input: &mut BufReader<TcpStream>, out: &mut TcpStream) -> io::Result<()> {
-    write!(out, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")?;
+    write!(out, "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")?;
     io::copy(input, out).map(drop)
 }

@@ -113,6 +113,12 @@ impl Stage {
         self.until_release(number, "a ready release", |seen| seen.phase == Phase::Ready).await
     }
 
+    /// Waits until so many requests are open at the only release of `prod/shop`.
+    pub(crate) async fn until_open(&self, requests: usize) {
+        let open = async || (self.listed().await.open == requests).then_some(());
+        eventually("open requests", open).await;
+    }
+
     /// Waits until something has changed at the runner, or a little while.
     pub(crate) async fn change(&self) {
         let since = *self.since.lock().unwrap();

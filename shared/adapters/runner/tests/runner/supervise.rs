@@ -59,3 +59,19 @@ async fn a_release_that_fails_its_health_probe_is_restarted() {
     stage.until_ready(1).await;
     assert_eq!(eventually("two starts", async || stage.starts().get(1).cloned()).await, "v1 1 1");
 }
+
+#[tokio::test]
+async fn health_is_asked_in_its_own_interval_and_not_in_that_of_readiness() {
+    let stage = Stage::open().await;
+    let mut release = stage.release(1, "v1", 100).await;
+    release.run.health = Some(Health { failures: 1, interval_ms: 3_600_000, ..release.run.ready.clone() });
+    stage.apply((1, 0), &[release]).await;
+    stage.until_ready(1).await;
+    let sick = stage.witness().with_extension("sick");
+    for _ in 0..3 {
+        fs::write(&sick, "").unwrap();
+        stage.until_release(1, "unready", |seen| seen.phase == Phase::Unready).await;
+        fs::remove_file(&sick).unwrap();
+        assert_eq!(stage.until_ready(1).await.restarts, 0);
+    }
+}

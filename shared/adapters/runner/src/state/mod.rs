@@ -3,18 +3,20 @@
 //! One file for each workload and one for each release that has a process. Each is replaced as a whole (written aside,
 //! synced, renamed, folder synced), so that a crash leaves the old one or the new one.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longshore_events::{Digest, ImageName, ImageRef};
-use longshore_ports::{Desired, DesiredRelease, Health, ProbeTarget, RunSpec, Workload};
+use longshore_ports::{Desired, DesiredRelease, Workload};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::record::Record;
+use self::record::Written;
 use crate::error::{RunnerError, file};
-use crate::process::Incarnation;
 
 /// How many releases of a workload are remembered after they ended.
 const REMEMBERED: usize = 200;
@@ -76,64 +78,6 @@ impl Stored {
             self.past.pop_first();
         }
     }
-}
-
-/// What is durable of a release that exists.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// The release as it was ordered last: no order names it any more while it waits for its successor.
-    pub(crate) wanted: DesiredRelease,
-    /// How often a process was started for it.
-    pub(crate) starts: u32,
-    /// The process that was started last.
-    pub(crate) process: Option<Incarnation>,
-    /// The port given to it.
-    pub(crate) port: u16,
-    /// Whether this process has been ready.
-    pub(crate) ready: bool,
-    /// How long it took to listen, in milliseconds.
-    pub(crate) boot_ms: Option<u64>,
-}
-
-impl Record {
-    /// A release that has no process yet; `starts` is how often one was started for it in the past.
-    pub(crate) fn new(wanted: &DesiredRelease, starts: Option<u32>) -> Self {
-        let starts = starts.unwrap_or(0);
-        Self { wanted: wanted.clone(), starts, process: None, port: 0, ready: false, boot_ms: None }
-    }
-}
-
-/// A record as it may be in a file: earlier versions wrote the number and the digest instead of the whole release.
-#[derive(Deserialize)]
-struct Written {
-    wanted: Option<DesiredRelease>,
-    release: Option<u64>,
-    digest: Option<Digest>,
-    starts: u32,
-    process: Option<Incarnation>,
-    port: u16,
-    ready: bool,
-    boot_ms: Option<u64>,
-}
-
-impl Written {
-    fn record(self, stored: &Stored) -> Option<Record> {
-        let Self { starts, process, port, ready, boot_ms, .. } = self;
-        let wanted = self.wanted.or_else(|| {
-            let (release, digest) = (self.release?, self.digest?);
-            stored.named(release).cloned().or_else(|| stray(release, digest, &stored.desired.workload))
-        });
-        Some(Record { wanted: wanted?, starts, process, port, ready, boot_ms })
-    }
-}
-
-/// A release of an earlier version that no order names: how it runs is not known, and it only has to end.
-fn stray(release: u64, digest: Digest, workload: &Workload) -> Option<DesiredRelease> {
-    let image = ImageRef::new(ImageName::new(workload.service.as_str()).ok()?, digest);
-    let ready = Health { target: ProbeTarget::Tcp, interval_ms: 1000, timeout_ms: 1000, failures: 1 };
-    let (env, args, health) = (BTreeMap::new(), None, None);
-    let run = RunSpec { env, args, ready, health, drain_ms: 0, stop_ms: 10_000 };
-    Some(DesiredRelease { release, image, weight: 0, run })
 }
 
 /// The folder of these files.
@@ -279,7 +223,8 @@ fn sync_up(folder: &Path, levels: usize) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{desired, release, workload};
+    use crate::process::Incarnation;
+    use crate::testing::{desired, release};
 
     #[test]
     fn what_was_saved_is_loaded() {
@@ -340,27 +285,6 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(state.load().unwrap()[0].1, std::slice::from_ref(&forgotten));
         }
-    }
-
-    #[test]
-    fn a_record_of_an_earlier_version_is_read() {
-        let data = tempfile::tempdir().unwrap();
-        let state = State::new(data.path());
-        let stored = Stored::new(desired(3, 1, vec![release(3, 'a', 100)]));
-        state.save(&stored).unwrap();
-        for number in [3, 2] {
-            let digest = &stored.desired.releases[0].image.digest;
-            let old = serde_json::json!({
-                "release": number, "digest": digest, "starts": 1, "process": { "pid": 7, "started": 8 },
-                "port": 9, "ready": true, "boot_ms": 10
-            });
-            fs::write(state.record(&workload(), number), old.to_string()).unwrap();
-        }
-        let mut records = state.load().unwrap().remove(0).1;
-        records.sort_by_key(|record| record.wanted.release);
-        let [stray, named] = records.as_slice() else { panic!("{records:?}") };
-        assert_eq!((named.wanted.clone(), named.port), (stored.desired.releases[0].clone(), 9));
-        assert_eq!((stray.wanted.release, stray.process.map(|process| process.pid)), (2, Some(7)));
     }
 
     #[test]
