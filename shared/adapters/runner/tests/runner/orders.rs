@@ -57,9 +57,14 @@ async fn an_order_whose_client_goes_away_is_taken_whole_or_not_at_all() {
     }
     let seen = stage.client.observe(&order.workload).await.unwrap();
     assert_eq!((seen.generation, seen.releases.len()), (0, 0));
-    let mut socket = UnixStream::connect(stage.data.with_extension("sock")).await.unwrap();
-    socket.write_all(&request).await.unwrap();
-    drop(socket);
+    // The server may see the end before it has begun with the order: then it is as if it was never sent.
+    let socket = stage.data.with_extension("sock");
+    let taken = async || {
+        UnixStream::connect(&socket).await.unwrap().write_all(&request).await.unwrap();
+        let seen = stage.client.observe(&order.workload).await.unwrap();
+        (seen.generation == 7).then_some(seen)
+    };
+    assert_eq!(eventually("the order", taken).await.step, 0);
     stage.until_ready(7).await;
     stage.client.apply(&order).await.unwrap();
     assert_eq!(stage.starts(), ["v1 7 0"]);
