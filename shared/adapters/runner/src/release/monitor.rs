@@ -78,11 +78,11 @@ impl<'a> Monitor<'a> {
             wait = (wait + wait / 10).min(PATIENT);
         }
         self.supervisor.record.ready = true;
-        self.supervisor.cell.stand(Phase::Ready, None);
+        // Before anybody is told: a later runner goes on with it as ready, without a gap in its traffic.
         if let Err(error) = self.supervisor.save().await {
-            // A later runner probes it again before it gets traffic: slower, not wrong.
             tracing::warn!(%error, "cannot record that a release is ready");
         }
+        self.supervisor.cell.stand(Phase::Ready, None);
     }
 
     /// Whether it listens, and from then on whether it is ready.

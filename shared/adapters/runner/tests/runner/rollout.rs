@@ -122,5 +122,7 @@ async fn what_does_not_drain_in_time_is_ended() {
     stage.until_open(1).await;
     stage.apply((1, 1), &[]).await;
     stage.until("nothing", |seen| seen.releases.is_empty()).await;
-    assert!(slow.await.unwrap().is_err(), "the answer had begun, and breaks off");
+    // Its answer breaks off, or had not begun.
+    let answer = slow.await.unwrap();
+    assert!(answer.as_ref().map_or(true, |answer| answer.status == 502), "{answer:?}");
 }
