@@ -235,7 +235,7 @@ async fn an_event_of_a_newer_build_stays_owed_and_hides_nothing() {
     let journal = SqliteJournal::open(&path, routes(), None).unwrap();
     journal.commit(&says(vec![request("newer"), request("known")])).await.unwrap();
     let newer =
-        "UPDATE event SET json = replace(json, 'request.made.v1', 'request.made.v9') WHERE id = 'newer'";
+        "UPDATE event SET kind = replace(kind, 'request.made.v1', 'request.made.v9') WHERE id = 'newer'";
     Connection::open(&path).unwrap().execute(newer, []).unwrap();
     let owed = journal.owed(at(60), 0, 10).await.unwrap().deliveries;
     assert_eq!(owed.iter().map(|(_, event)| event.id.as_str()).collect::<Vec<_>>(), ["known"]);
