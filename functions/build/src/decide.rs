@@ -228,3 +228,7 @@ fn finished(context: &Context<'_>, outcome: BuildOutcome) -> BuildFinished {
         times: None,
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;
