@@ -297,5 +297,5 @@ fn health(probe: &Probe) -> Health {
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
+#[path = "decide_tests/mod.rs"]
 mod tests;
