@@ -24,7 +24,7 @@ fn collect(folder: &Path, codes: &mut BTreeSet<String>) -> std::io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !name.contains("tests") && name != "target" {
             collect(&path, codes)?;
-        } else if name.ends_with(".rs") && !name.contains("tests") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !name.contains("tests") {
             let text = std::fs::read_to_string(&path)?;
             let starts = text.match_indices("LS0").map(|(at, _)| at);
             codes.extend(
