@@ -35,7 +35,7 @@ const TURNS: usize = 5;
 /// The history at which the first turns begin.
 const YOUNG: u64 = 1_000;
 /// Above this it is not flat.
-const FLAT: f64 = 1.25;
+const FLAT: f64 = 1.2;
 const BYTES: f64 = 2_000.0;
 
 pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {

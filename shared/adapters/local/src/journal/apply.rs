@@ -241,7 +241,7 @@ fn write_switch(conn: &Connection, write: &SwitchWrite) -> Result<bool, Failure>
 
 fn write_decision(conn: &Connection, decision: &DecisionRow) -> Result<(), Failure> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO decision (function, unit, version, at, cause, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO decision (function, unit, version, at, cause, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
         decision.function,

@@ -96,9 +96,9 @@ impl SqliteJournal {
         let before = rows::nanos(now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN));
         let limit = rows::int(limit as u64);
         self.maintain(move |conn| {
+            // The oldest rows come first in both: the first `limit` of them are those that may be old.
             let decisions = conn.execute(
-                "DELETE FROM decision WHERE (function, unit, version) IN (
-                   SELECT function, unit, version FROM decision WHERE at < ?1 LIMIT ?2)",
+                "DELETE FROM decision WHERE at < ?1 AND rowid IN (SELECT rowid FROM decision ORDER BY rowid LIMIT ?2)",
                 [before, limit],
             )?;
             Ok(decisions + prune_receipts(conn, before, limit)?)
@@ -118,7 +118,7 @@ impl SqliteJournal {
     }
 }
 
-/// Receipts lie in the order of their events, and so of time: the first `limit` of them are those that may be old.
+/// Receipts lie in the order of their events, and so of time.
 fn prune_receipts(conn: &Connection, before: i64, limit: i64) -> Result<usize, error::Failure> {
     Ok(conn.execute(
         "DELETE FROM receipt WHERE (event, function, unit) IN (
