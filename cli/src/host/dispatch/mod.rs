@@ -34,7 +34,7 @@ const AT_ONCE: usize = 32;
 /// Invocations at a time while webhooks wait for their answers: who sends must not wait for what it leads to.
 const WHILE_ASKED: usize = 2;
 /// So much is kept in mind; what is more stays owed in the journal, and the sweep brings it.
-const BACKLOG: usize = 10_000;
+const BACKLOG: usize = 1_000;
 /// When so little is left, the sweep may bring more.
 const LITTLE: usize = 100;
 /// How long an invocation may live before it is dropped, as a platform would kill it.
