@@ -1,6 +1,6 @@
 //! Answers, good and bad, in the specification's form.
 
-use std::fmt::Display;
+use std::{fmt::Display, io};
 
 use axum::{
     body::Body,
@@ -44,6 +44,16 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", format!("{what}: try again"))
     }
 
+    /// The disk failed; a full one is told apart, since the client's user may be who can make room.
+    pub(super) fn disk(what: &str, kind: io::ErrorKind, error: &dyn Display) -> Self {
+        if !matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Self::internal(what, error);
+        }
+        tracing::error!(error = %error, "{what}");
+        let message = format!("{what}: the registry's disk is full; make room, then try again");
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN", message)
+    }
+
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
@@ -54,7 +64,7 @@ impl Fault {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self::internal("the registry's store failed", &error)
+        Self::disk("the registry's store failed", error.source.kind(), &error)
     }
 }
 

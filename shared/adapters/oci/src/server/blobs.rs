@@ -21,7 +21,7 @@ const CHUNK: usize = 64 << 10;
 
 pub(super) async fn get(store: &Store, digest: &Digest, headers: &HeaderMap) -> Result<Response, Fault> {
     let Some((file, size)) = store.open_blob(digest)? else {
-        return Err(Fault::not_found("BLOB_UNKNOWN", format!("{digest} is not here")));
+        return Err(unknown(digest));
     };
     let read = |error| Fault::internal("the blob cannot be read", &error);
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
@@ -43,6 +43,19 @@ pub(super) async fn get(store: &Store, digest: &Digest, headers: &HeaderMap) -> 
     let stream = ReaderStream::with_capacity(file.take(length), CHUNK);
     let answer = answer.with(header::CONTENT_LENGTH, &length.to_string());
     Ok(answer.body("application/octet-stream", Body::from_stream(stream)))
+}
+
+/// Whoever asks whether a blob is here may leave out to push it.
+pub(super) fn head(store: &Store, digest: &Digest) -> Result<Response, Fault> {
+    let held = if store.hold(digest)? { store.open_blob(digest)? } else { None };
+    let (_, size) = held.ok_or_else(|| unknown(digest))?;
+    let answer = Answer::new(StatusCode::OK).digest(digest).with(header::ACCEPT_RANGES, "bytes");
+    let answer = answer.with(header::CONTENT_LENGTH, &size.to_string());
+    Ok(answer.body("application/octet-stream", Body::empty()))
+}
+
+fn unknown(digest: &Digest) -> Fault {
+    Fault::not_found("BLOB_UNKNOWN", format!("{digest} is not here"))
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,27 +1,25 @@
-//! Manifests, tags and referrers.
+//! Manifests, taken and given.
 
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 use longshore_events::Digest;
+use tokio::time::timeout;
 
 use super::{
-    Change, Registry, Store, StoreError,
-    answer::{Answer, FILTERS, Fault, SUBJECT},
-    route::query,
+    Change, Registry, Store,
+    answer::{Answer, Fault, SUBJECT},
+    sink::SILENCE,
 };
 use crate::{
     digest,
-    image::{self, Descriptor, INDEX, MANIFEST_LIMIT, Manifest},
+    image::{self, Descriptor, MANIFEST_LIMIT, Manifest},
     names::{Reference, Repository},
 };
-
-/// How many tags one answer lists, unless the client wants fewer.
-const PAGE: usize = 1000;
 
 impl Registry {
     pub(super) async fn get_manifest(
@@ -45,10 +43,7 @@ impl Registry {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Response, Fault> {
-        let bytes = to_bytes(body, MANIFEST_LIMIT).await.map_err(|_| {
-            let message = "the manifest broke off, or is longer than 4 MiB";
-            Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", message)
-        })?;
+        let bytes = document(body).await?;
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type =
             content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_owned());
@@ -68,68 +63,7 @@ impl Registry {
         Ok(subject.iter().fold(answer, |answer, subject| answer.with(SUBJECT, subject.as_str())).empty())
     }
 
-    pub(super) async fn delete_manifest(
-        self: Arc<Self>,
-        repository: Repository,
-        reference: Reference,
-    ) -> Result<Response, Fault> {
-        let work = tokio::spawn(async move {
-            let asked = reference.clone();
-            let name = repository.clone();
-            let found = self.blocking(move |store| Ok(store.manifest(&name, &asked)?)).await?;
-            let unknown =
-                || Fault::not_found("MANIFEST_UNKNOWN", format!("{reference} names nothing in {repository}"));
-            let found = found.ok_or_else(unknown)?;
-            let manifest =
-                found.parse().map_err(|error| Fault::internal("a stored manifest is damaged", &error))?;
-            let tag = if let Reference::Tag(tag) = &reference { Some(tag.clone()) } else { None };
-            let (digest, media_type) = (found.digest, found.media_type);
-            let change = Change { repository, tag, digest, media_type, platforms: manifest.platforms() };
-            let told = self.watcher.deleted(&change).await;
-            told.map_err(|error| Fault::internal("the deletion could not be recorded", &error))?;
-            self.blocking(move |store| Ok(delete(store, &change, &manifest)?)).await
-        });
-        work.await.map_err(|error| Fault::internal("the manifest cannot be deleted", &error))??;
-        Ok(Answer::new(StatusCode::ACCEPTED).empty())
-    }
-
-    pub(super) async fn tags(&self, repository: Repository, query_text: &str) -> Result<Response, Fault> {
-        let name = repository.clone();
-        let tags = self.blocking(move |store| Ok(store.tags(&name)?)).await?;
-        let tags =
-            tags.ok_or_else(|| Fault::not_found("NAME_UNKNOWN", format!("there is no {repository}")))?;
-        let wanted = query(query_text, "n").map(|n| n.parse::<usize>()).transpose();
-        let wanted = wanted.map_err(|_| Fault::bad("PAGINATION_NUMBER_INVALID", "n must be a number"))?;
-        let count = wanted.unwrap_or(PAGE).min(PAGE);
-        let last = query(query_text, "last").unwrap_or_default();
-        let mut rest = tags.into_iter().filter(|tag| *tag > last);
-        let page: Vec<String> = rest.by_ref().take(count).collect();
-        let mut answer = Answer::new(StatusCode::OK);
-        if let (Some(last), Some(_)) = (page.last(), rest.next()) {
-            let link = format!("</v2/{repository}/tags/list?n={count}&last={last}>; rel=\"next\"");
-            answer = answer.with(header::LINK, &link);
-        }
-        let body = serde_json::json!({ "name": repository.as_str(), "tags": page }).to_string();
-        Ok(answer.body("application/json", body))
-    }
-
-    pub(super) async fn referrers(
-        &self,
-        repository: Repository,
-        subject: Digest,
-        query_text: &str,
-    ) -> Result<Response, Fault> {
-        let mut found = self.blocking(move |store| Ok(store.referrers(&repository, &subject)?)).await?;
-        let mut answer = Answer::new(StatusCode::OK);
-        if let Some(wanted) = query(query_text, "artifactType") {
-            found.retain(|descriptor| descriptor.artifact_type.as_ref() == Some(&wanted));
-            answer = answer.with(FILTERS, "artifactType");
-        }
-        let body = serde_json::json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": found });
-        Ok(answer.body(INDEX, body.to_string()))
-    }
-
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
@@ -137,6 +71,15 @@ impl Registry {
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         done.unwrap_or_else(|error| Err(Fault::internal("the registry's store failed", &error)))
     }
+}
+
+/// A manifest's body, which must come in a minute.
+async fn document(body: Body) -> Result<Bytes, Fault> {
+    let late = |_| Fault::bad("MANIFEST_INVALID", "the manifest did not come in time");
+    timeout(SILENCE, to_bytes(body, MANIFEST_LIMIT)).await.map_err(late)?.map_err(|_| {
+        let message = "the manifest broke off, or is longer than 4 MiB";
+        Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID", message)
+    })
 }
 
 /// Checks and stores a manifest, and moves its tag; gives what it is about, too.
@@ -172,7 +115,8 @@ fn put(
     let digest = store.put_blob(bytes)?;
     let mut descriptor = Descriptor::new(&media_type, digest.clone(), bytes.len() as u64);
     let config_type = || manifest.config.as_ref().map(|config| config.media_type.clone());
-    descriptor.artifact_type = manifest.artifact_type.clone().or_else(config_type);
+    let own_type = manifest.artifact_type.clone().filter(|own| !own.is_empty());
+    descriptor.artifact_type = own_type.or_else(config_type);
     descriptor.annotations.clone_from(&manifest.annotations);
     let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
     store.link_manifest(&repository, &descriptor, subject.as_ref())?;
@@ -194,22 +138,15 @@ fn check_references(store: &Store, repository: &Repository, manifest: &Manifest)
     };
     let layers = manifest.layers.iter().flatten().filter(|layer| layer.urls.is_none());
     for blob in manifest.config.iter().chain(layers) {
-        if !store.has_blob(&blob.digest) {
+        if !store.hold(&blob.digest)? {
             return Err(missing(&blob.digest));
         }
     }
     for inner in manifest.manifests.iter().flatten() {
-        if store.manifest(repository, &Reference::Digest(inner.digest.clone()))?.is_none() {
+        let linked = store.manifest(repository, &Reference::Digest(inner.digest.clone()))?.is_some();
+        if !(linked && store.hold(&inner.digest)?) {
             return Err(missing(&inner.digest));
         }
     }
     Ok(())
-}
-
-fn delete(store: &Store, change: &Change, manifest: &Manifest) -> Result<(), StoreError> {
-    let subject = manifest.subject.as_ref().map(|subject| &subject.digest);
-    match &change.tag {
-        Some(tag) => store.remove_tag(&change.repository, tag),
-        None => store.unlink_manifest(&change.repository, &change.digest, subject),
-    }
 }

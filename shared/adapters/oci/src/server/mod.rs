@@ -2,15 +2,20 @@
 //!
 //! Content streams to disk and is visible only after its digest matched and it was flushed. Memory per request is
 //! bounded by one chunk of the body (a manifest: 4 MiB). There is no authentication here: the host puts a layer
-//! before it. Blobs are shared by all repositories, since one machine has one owner; deleting a blob is therefore
-//! not offered, deleting manifests and tags is.
+//! before it. Blobs are shared by all repositories, since one machine has one owner: deleting a blob that a manifest of
+//! any of them names is refused, and what nothing refers to is taken by [`Store::collect`].
 
 mod answer;
 mod blobs;
+mod collect;
+mod delete;
+mod lists;
 mod manifests;
 mod records;
 mod route;
+mod sink;
 mod store;
+mod upload;
 mod uploads;
 
 use std::{error::Error, sync::Arc};
@@ -28,6 +33,7 @@ use longshore_events::{Digest, types::PlatformDigest};
 
 use self::{answer::Fault, route::Route, uploads::Uploads};
 pub use self::{
+    collect::Collected,
     records::Stored,
     store::{Store, StoreError},
 };
@@ -42,7 +48,8 @@ pub trait Watcher: Send + Sync + 'static {
     /// The client is answered 500 and pushes again; what it pushed stays.
     async fn stored(&self, change: &Change) -> Result<(), Box<dyn Error + Send + Sync>>;
 
-    /// A tag, or a manifest with all its tags, is about to be deleted.
+    /// A tag, or a manifest, is about to be deleted. Of a manifest that has tags, each of them is told first. Told again
+    /// when the client repeats its request.
     ///
     /// # Errors
     /// The client is answered 500, and nothing is deleted.
@@ -122,7 +129,9 @@ impl Registry {
         body: Body,
     ) -> Result<Response, Fault> {
         match (method.as_str(), route) {
-            ("GET" | "HEAD", Route::Blob(_, digest)) => blobs::get(&self.store, &digest, headers).await,
+            ("GET", Route::Blob(_, digest)) => blobs::get(&self.store, &digest, headers).await,
+            ("HEAD", Route::Blob(_, digest)) => blobs::head(&self.store, &digest),
+            ("DELETE", Route::Blob(_, digest)) => self.delete_blob(digest).await,
             ("POST", Route::Uploads(repository)) => self.start_upload(repository, query, body).await,
             ("PATCH", Route::Upload(repository, id)) => self.patch(repository, &id, headers, body).await,
             ("PUT", Route::Upload(repository, id)) => {

@@ -72,6 +72,21 @@ impl Store {
         names(&self.folder(repository).join("_tags")).map(Some)
     }
 
+    /// The tags that name a manifest.
+    pub(super) fn tags_of(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut found = Vec::new();
+        for tag in self.tags(repository)?.unwrap_or_default() {
+            if read_tag(&self.tag_path(repository, &tag))?.as_ref() == Some(digest) {
+                found.push(tag);
+            }
+        }
+        Ok(found)
+    }
+
     /// The image that `reference` names, as the base of another, for the platform of this host; `None` when it, or
     /// a blob of it, is not here.
     ///
@@ -156,10 +171,8 @@ impl Store {
         digest: &Digest,
         subject: Option<&Digest>,
     ) -> Result<(), StoreError> {
-        for tag in self.tags(repository)?.unwrap_or_default() {
-            if read_tag(&self.tag_path(repository, &tag))?.as_ref() == Some(digest) {
-                self.remove_tag(repository, &tag)?;
-            }
+        for tag in self.tags_of(repository, digest)? {
+            self.remove_tag(repository, &tag)?;
         }
         if let Some(subject) = subject {
             remove(&self.referrers_folder(repository, subject).join(digest.hex()))?;

@@ -2,23 +2,28 @@
 //!
 //! ```text
 //! blobs/sha256/ab/<hex>                  content; a file here is whole and has this digest
-//! uploads/<random>                       what is not whole yet; emptied when the store is opened
+//! uploads/<random>                       what is not whole yet; emptied when the store is opened, and of what is idle
 //! repositories/<name>/_manifests/<hex>   the media type of a manifest of this repository
 //! repositories/<name>/_tags/<tag>        the digest that the tag names
 //! repositories/<name>/_referrers/<hex of the subject>/<hex>   the descriptor of a manifest about it
 //! ```
 //!
-//! A repository's name has no part that starts with `_`. Every file appears by a rename after it was flushed.
+//! A repository's name has no part that starts with `_`. Every file appears by a rename after it was flushed. When a
+//! blob was last asked for by somebody who may be about to refer to it, its modification time says: see `collect.rs`.
 
 use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use longshore_events::Digest;
-use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::{
+    fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, utimensat},
+    io::Errno,
+    rand::{GetRandomFlags, getrandom},
+};
 
 use crate::digest;
 
@@ -41,6 +46,7 @@ pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<PathBuf>,
+    taking: Arc<Mutex<()>>,
 }
 
 impl Store {
@@ -49,7 +55,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the folder cannot be written.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: Arc::new(root.to_path_buf()) };
+        let store = Self { root: Arc::new(root.to_path_buf()), taking: Arc::default() };
         let uploads = store.uploads();
         match fs::remove_dir_all(&uploads) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -57,11 +63,11 @@ impl Store {
             }
             _ => {}
         }
-        let shards = (0..=255).map(|shard| root.join(format!("blobs/sha256/{shard:02x}")));
+        let shards = (0..=255).map(|shard| store.blobs().join(format!("{shard:02x}")));
         for folder in shards.chain([uploads, store.repositories_folder()]) {
             fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
         }
-        sync(&root.join("blobs/sha256"))?;
+        sync(&store.blobs())?;
         sync(root)?;
         Ok(store)
     }
@@ -69,7 +75,7 @@ impl Store {
     /// The file of a blob, whether or not it is there.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        self.root.join("blobs/sha256").join(&hex[..2]).join(hex)
+        self.blobs().join(&hex[..2]).join(hex)
     }
 
     /// A blob's file and its length in bytes; `None` when it is not here.
@@ -90,10 +96,21 @@ impl Store {
         self.blob_path(digest).is_file()
     }
 
+    /// Whether a blob is here, asked by somebody who may be about to refer to it: it is new again for the collection.
+    pub(super) fn hold(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let _while_none_is_taken = self.taking();
+        touch(&self.blob_path(digest))
+    }
+
+    /// Held while a blob is looked at for the last time and then removed.
+    pub(super) fn taking(&self) -> MutexGuard<'_, ()> {
+        self.taking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the bytes of a blob.
     pub(super) fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = digest::of(bytes);
-        if !self.has_blob(&digest) {
+        if !self.hold(&digest)? {
             self.write(&self.blob_path(&digest), bytes)?;
         }
         Ok(digest)
@@ -103,6 +120,7 @@ impl Store {
     pub(super) fn adopt(&self, upload: &Path, digest: &Digest) -> Result<(), StoreError> {
         let path = self.blob_path(digest);
         sync(upload)?;
+        touch(upload)?;
         fs::rename(upload, &path).map_err(failed("move the upload to", &path))?;
         sync_parent(&path)
     }
@@ -127,8 +145,12 @@ impl Store {
         sync_parent(path)
     }
 
-    fn uploads(&self) -> PathBuf {
+    pub(super) fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
+    }
+
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs/sha256")
     }
 
     pub(super) fn repositories_folder(&self) -> PathBuf {
@@ -145,6 +167,17 @@ fn make_folder(path: &Path) -> Result<(), StoreError> {
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make", path)(error)),
         _ => sync_parent(path),
+    }
+}
+
+/// Makes a file modified now; false when it is not there.
+fn touch(path: &Path) -> Result<bool, StoreError> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let times = Timestamps { last_access: now, last_modification: now };
+    match utimensat(CWD, path, &times, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(failed("touch", path)(errno.into())),
     }
 }
 

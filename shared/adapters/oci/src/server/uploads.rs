@@ -4,9 +4,9 @@
 //! written to its end before anybody can go on. The hash runs along, so finishing reads nothing again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs, io,
-    path::PathBuf,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,19 +15,18 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
-use http_body_util::BodyExt as _;
 use longshore_events::Digest;
-use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::{
     Registry, Store,
     answer::{Answer, Fault, UPLOAD},
     route::{digest, query},
+    upload::{Upload, content_range, so_far, unknown},
 };
-use crate::{digest as hash, names::Repository};
+use crate::names::Repository;
 
-/// How many uploads may be open; the oldest gives way. Clients that vanish leave theirs behind.
+/// How many uploads may be open. Clients that vanish leave theirs behind: the oldest that nothing arrives for gives
+/// way.
 const OPEN: usize = 1000;
 
 pub(super) struct Uploads {
@@ -39,23 +38,18 @@ pub(super) struct Uploads {
 struct Open {
     sessions: BTreeMap<String, Session>,
     /// Ids in the order they were begun.
-    begun: std::collections::VecDeque<String>,
+    begun: VecDeque<String>,
 }
 
 type Session = Arc<tokio::sync::Mutex<Upload>>;
 
-/// One upload. Dropped with its last handle, it takes its file along.
-struct Upload {
-    repository: Repository,
-    path: PathBuf,
-    hasher: Sha256,
-    length: u64,
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        // Gone already when it became a blob; what else is left goes when the store is opened.
-        let _ = fs::remove_file(&self.path);
+impl Open {
+    /// Ends the oldest upload that is idle; false when each is busy.
+    fn give_way(&mut self) -> bool {
+        let idle = |id: &String| self.sessions.get(id).is_none_or(|session| session.try_lock().is_ok());
+        let Some(place) = self.begun.iter().position(idle) else { return false };
+        let ended = self.begun.remove(place);
+        ended.is_some_and(|id| self.sessions.remove(&id).is_some())
     }
 }
 
@@ -66,19 +60,17 @@ impl Uploads {
 
     fn begin(&self, repository: Repository) -> Result<(String, Session), Fault> {
         let path = self.store.new_upload()?;
-        let io = |error| Fault::internal("an upload cannot be begun", &error);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.begun.len() >= OPEN && !open.give_way() {
+            let message = format!("{OPEN} uploads are under way: try again later");
+            return Err(Fault::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message));
+        }
+        let io = |error: io::Error| Fault::disk("an upload cannot be begun", error.kind(), &error);
         fs::File::create_new(&path).map_err(io)?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let upload = Upload { repository, path, hasher: Sha256::new(), length: 0 };
-        let session = Arc::new(tokio::sync::Mutex::new(upload));
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = Arc::new(tokio::sync::Mutex::new(Upload::new(repository, path)));
         open.sessions.insert(id.clone(), session.clone());
         open.begun.push_back(id.clone());
-        while open.begun.len() > OPEN {
-            if let Some(oldest) = open.begun.pop_front() {
-                open.sessions.remove(&oldest);
-            }
-        }
         Ok((id, session))
     }
 
@@ -94,10 +86,6 @@ impl Uploads {
     }
 }
 
-fn unknown() -> Fault {
-    Fault::not_found("BLOB_UPLOAD_UNKNOWN", "there is no such upload: begin anew")
-}
-
 impl Registry {
     pub(super) async fn start_upload(
         self: Arc<Self>,
@@ -107,7 +95,7 @@ impl Registry {
     ) -> Result<Response, Fault> {
         if let Some(mount) = query(query_text, "mount") {
             let mount = digest(&mount)?;
-            if self.store.has_blob(&mount) {
+            if self.store.hold(&mount)? {
                 return Ok(created(&repository, &mount));
             }
         }
@@ -167,17 +155,13 @@ impl Registry {
             upload.append(&id, range, body).await?;
             // From here on the upload is over, whatever comes of it.
             self.uploads.forget(&id);
-            let found = hash::finish(std::mem::take(&mut upload.hasher));
+            let found = upload.digest();
             if found != expected {
                 let message = format!("the content is {found}, not {expected}: send it again");
                 return Err(Fault::bad("DIGEST_INVALID", &message));
             }
-            let (store, path) = (self.store.clone(), upload.path.clone());
-            let adopted = {
-                let digest = expected.clone();
-                tokio::task::spawn_blocking(move || store.adopt(&path, &digest)).await
-            };
-            adopted.map_err(|error| Fault::internal("a blob cannot be stored", &error))??;
+            let (path, digest) = (upload.path.clone(), expected.clone());
+            self.blocking(move |store| adopt(store, &path, &digest)).await?;
             Ok(created(&repository, &expected))
         })
         .await
@@ -197,88 +181,19 @@ impl Registry {
     }
 }
 
+fn adopt(store: &Store, upload: &Path, digest: &Digest) -> Result<(), Fault> {
+    store.adopt(upload, digest).map_err(|error| match error.source.kind() {
+        // Idle for too long, and empty of new bytes: the collection took it.
+        io::ErrorKind::NotFound => unknown(),
+        _ => error.into(),
+    })
+}
+
 /// A client that goes away drops its request; the work on disk must not stop half-way.
 async fn in_own_task(
     work: impl Future<Output = Result<Response, Fault>> + Send + 'static,
 ) -> Result<Response, Fault> {
     tokio::spawn(work).await.unwrap_or_else(|error| Err(Fault::internal("an upload failed", &error)))
-}
-
-impl Upload {
-    /// An upload is known under its own repository only.
-    fn of(&self, repository: &Repository) -> Result<(), Fault> {
-        if self.repository == *repository { Ok(()) } else { Err(unknown()) }
-    }
-
-    /// Appends the body. Of one that breaks off, what came stays, to be gone on from; of one that is longer than
-    /// its range, nothing does.
-    async fn append(&mut self, id: &str, range: Option<(u64, u64)>, body: Body) -> Result<(), Fault> {
-        if range.is_some_and(|(first, _)| first != self.length) {
-            let message = format!("the next chunk must begin at {}", self.length);
-            let fault = Fault::new(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID", message);
-            let location = format!("/v2/{}/blobs/uploads/{id}", self.repository);
-            return Err(fault.with(header::RANGE, &so_far(self.length)).with(header::LOCATION, &location));
-        }
-        let before = (self.hasher.clone(), self.length);
-        let end = range.map(|(_, last)| last.saturating_add(1));
-        let broken = self
-            .take(end, body)
-            .await
-            .map_err(|error| Fault::internal("an upload cannot be written", &error))?;
-        match (broken, end) {
-            (Some(message), _) => Err(Fault::bad("BLOB_UPLOAD_INVALID", &message)),
-            (None, Some(end)) if self.length != end => {
-                (self.hasher, self.length) = before;
-                Err(Fault::bad("SIZE_INVALID", "the chunk's length differs from its Content-Range"))
-            }
-            (None, _) => Ok(()),
-        }
-    }
-
-    /// Writes the body to the file; gives what broke it off, if something did. More than up to `end`
-    /// is not written.
-    async fn take(&mut self, end: Option<u64>, mut body: Body) -> io::Result<Option<String>> {
-        let mut file = tokio::fs::OpenOptions::new().write(true).open(&self.path).await?;
-        file.set_len(self.length).await?;
-        file.seek(io::SeekFrom::Start(self.length)).await?;
-        let mut broken = None;
-        while let Some(frame) = body.frame().await {
-            let data = match frame {
-                Ok(frame) => frame.into_data().unwrap_or_default(),
-                Err(error) => {
-                    broken = Some(format!("the body broke off: {error}"));
-                    break;
-                }
-            };
-            let length = self.length + data.len() as u64;
-            if end.is_some_and(|end| length > end) {
-                self.length = length; // differs from the range: the caller takes it back
-                break;
-            }
-            file.write_all(&data).await?;
-            self.hasher.update(&data);
-            self.length = length;
-        }
-        file.flush().await?;
-        Ok(broken)
-    }
-}
-
-/// `first-last`, both included; the specification leaves out RFC 9110's unit and total, some clients do not.
-fn content_range(headers: &HeaderMap) -> Result<Option<(u64, u64)>, Fault> {
-    let Some(value) = headers.get(header::CONTENT_RANGE) else { return Ok(None) };
-    let parse = || {
-        let text = value.to_str().ok()?.trim();
-        let text = text.strip_prefix("bytes").unwrap_or(text).trim_start_matches([' ', '=']);
-        let (first, last) = text.split('/').next()?.split_once('-')?;
-        let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
-        (first <= last).then_some((first, last))
-    };
-    parse().map(Some).ok_or_else(|| Fault::bad("BLOB_UPLOAD_INVALID", "Content-Range must be FIRST-LAST"))
-}
-
-fn so_far(length: u64) -> String {
-    format!("0-{}", length.saturating_sub(1))
 }
 
 fn progress(answer: Answer, repository: &Repository, id: &str, length: u64) -> Response {

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
 
 mod auth;
+mod collect;
 mod harness;
 mod images;
 mod manifests;
+mod spec;
 mod uploads;

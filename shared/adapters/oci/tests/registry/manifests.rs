@@ -103,11 +103,9 @@ async fn a_deleted_manifest_takes_its_tags_along() {
     assert_eq!(port.client.tags(&shop).await.unwrap(), ["c"]);
     assert!(port.client.manifest(&shop, &digest).await.unwrap().is_none());
     assert!(!port.client.delete(&shop, &digest).await.unwrap());
-    let told: Vec<_> =
-        port.witness.take().into_iter().map(|(what, change)| (what, change.tag, change.digest)).collect();
-    assert_eq!(told, [("deleted", Some("a".to_owned()), one.digest.clone()), ("deleted", None, one.digest)]);
-    let blob = format!("shop/blobs/{}", two.config_descriptor.digest);
-    assert_eq!(port.raw("DELETE", &blob).send().await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+    let told = port.witness.take().into_iter().map(|(what, change)| (what, change.tag, change.digest));
+    let deleted = |tag: Option<&str>| ("deleted", tag.map(ToOwned::to_owned), one.digest.clone());
+    assert_eq!(told.collect::<Vec<_>>(), [deleted(Some("a")), deleted(Some("b")), deleted(None)]);
 }
 
 #[tokio::test]
