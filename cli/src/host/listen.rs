@@ -16,6 +16,8 @@ use tokio::time::{sleep, timeout};
 const HEAD: Duration = Duration::from_secs(30);
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS: usize = 512;
+/// The most that is read ahead, or kept to be sent, of a connection, in bytes; the head of a request must fit.
+const BUFFER: usize = 128 << 10;
 /// How long open requests may go on when the host stops.
 const GRACE: Duration = Duration::from_secs(4);
 
@@ -63,5 +65,6 @@ fn connection(stream: TcpStream, app: Router) -> Connection {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
 }

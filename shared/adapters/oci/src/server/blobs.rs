@@ -1,29 +1,22 @@
 //! Reading blobs, whole or in part.
 
-use std::io::SeekFrom;
-
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 use longshore_events::Digest;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
 
 use super::{
     Store,
     answer::{Answer, Fault},
+    file::FileBody,
 };
 
-/// How much of a blob is in memory at a time, in bytes.
-const CHUNK: usize = 64 << 10;
-
-pub(super) async fn get(store: &Store, digest: &Digest, headers: &HeaderMap) -> Result<Response, Fault> {
+pub(super) fn get(store: &Store, digest: &Digest, headers: &HeaderMap) -> Result<Response, Fault> {
     let Some((file, size)) = store.open_blob(digest)? else {
         return Err(unknown(digest));
     };
-    let read = |error| Fault::internal("the blob cannot be read", &error);
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let answer = |status| Answer::new(status).digest(digest).with(header::ACCEPT_RANGES, "bytes");
     let (answer, first, length) = match range.map_or(Range::Whole, |text| Range::parse(text, size)) {
@@ -38,11 +31,8 @@ pub(super) async fn get(store: &Store, digest: &Digest, headers: &HeaderMap) -> 
             return Err(fault.with(header::CONTENT_RANGE, &format!("bytes */{size}")));
         }
     };
-    let mut file = tokio::fs::File::from_std(file);
-    file.seek(SeekFrom::Start(first)).await.map_err(read)?;
-    let stream = ReaderStream::with_capacity(file.take(length), CHUNK);
     let answer = answer.with(header::CONTENT_LENGTH, &length.to_string());
-    Ok(answer.body("application/octet-stream", Body::from_stream(stream)))
+    Ok(answer.body("application/octet-stream", Body::new(FileBody::new(file, first, length))))
 }
 
 /// Whoever asks whether a blob is here may leave out to push it.

@@ -9,6 +9,7 @@ mod answer;
 mod blobs;
 mod collect;
 mod delete;
+mod file;
 mod lists;
 mod manifests;
 mod records;
@@ -129,7 +130,7 @@ impl Registry {
         body: Body,
     ) -> Result<Response, Fault> {
         match (method.as_str(), route) {
-            ("GET", Route::Blob(_, digest)) => blobs::get(&self.store, &digest, headers).await,
+            ("GET", Route::Blob(_, digest)) => blobs::get(&self.store, &digest, headers),
             ("HEAD", Route::Blob(_, digest)) => blobs::head(&self.store, &digest),
             ("DELETE", Route::Blob(_, digest)) => self.delete_blob(digest).await,
             ("POST", Route::Uploads(repository)) => self.start_upload(repository, query, body).await,

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// How much is gathered before it is written, in bytes.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 256 << 10;
 /// How long a body may be silent.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);
 
