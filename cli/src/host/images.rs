@@ -11,10 +11,12 @@ use longshore_git::GitCommand;
 use longshore_local::builder::{Checkout, Pack, PackJob, Packed};
 use longshore_oci::client::Client;
 use longshore_oci::image::MANIFEST;
-use longshore_oci::packer::{Base, Bases, Request, pack};
+use longshore_oci::packer::{Request, pack};
 use longshore_oci::server::Store;
 use longshore_oci::{Reference, Repository};
 use longshore_ports::PortError;
+
+use super::bases::HostBases;
 
 /// Checkouts by the git command.
 pub(super) struct GitCheckout(pub(super) Arc<GitCommand>);
@@ -37,31 +39,12 @@ pub(super) struct Packer {
     pub(super) registry: Client,
 }
 
-/// Base images that were pushed to the host's own registry.
-struct OwnBases(Store);
-
-impl Bases for OwnBases {
-    fn base(&self, reference: &str) -> Result<Option<Base>, Box<dyn std::error::Error + Send + Sync>> {
-        let (name, tag) = match reference.split_once('@') {
-            Some((name, digest)) => (name, digest),
-            None => reference
-                .rsplit_once(':')
-                .filter(|(_, tag)| !tag.contains('/'))
-                .unwrap_or((reference, "latest")),
-        };
-        let (Ok(repository), Ok(tag)) = (name.parse::<Repository>(), tag.parse::<Reference>()) else {
-            return Ok(None);
-        };
-        self.0.base(&repository, &tag)
-    }
-}
-
 #[async_trait]
 impl Pack for Packer {
     async fn pack(&self, job: &PackJob) -> Result<Packed, PortError> {
         let operation = format!("pack {}", job.service.name);
         let begun = Instant::now();
-        let (owned, bases) = (job.clone(), OwnBases(self.store.clone()));
+        let (owned, bases) = (job.clone(), HostBases(self.store.clone()));
         let packed = tokio::task::spawn_blocking(move || {
             let request = Request {
                 context: &owned.context,

@@ -14,7 +14,7 @@ use super::assemble::{Host, assemble};
 use super::folder::DataFolder;
 use super::options::UpOptions;
 use super::system::OWN_SOURCE;
-use super::{announce, dispatch, folder, listen, log, runner, serve, upkeep};
+use super::{announce, dispatch, folder, garbage, listen, log, runner, serve, upkeep};
 
 /// Runs the host until it is told to stop.
 ///
@@ -68,7 +68,7 @@ async fn run(folder: &DataFolder, policy: Policy, options: &UpOptions) -> Result
     let host = assemble(folder, Arc::new(policy), listener.local_addr()?, last.as_ref()).await?;
     let Host { system, functions, inbox, published, store, life, mut downs } = host;
 
-    let app = serve::app(&system, store, folder.join("git"));
+    let app = serve::app(&system, store.clone(), folder.join("git"));
     let (stop, stopped) = watch::channel(false);
     let mut server = tokio::spawn(listen::serve(listener, app, stopped));
     let mut parts = JoinSet::new();
@@ -76,6 +76,7 @@ async fn run(folder: &DataFolder, policy: Policy, options: &UpOptions) -> Result
     parts.spawn(upkeep::pass_on(system.clone(), published));
     parts.spawn(upkeep::take_over_and_sweep(system.clone()));
     parts.spawn(runner::keep(system.clone()));
+    parts.spawn(garbage::collect(system.clone(), store));
 
     folder.announce(&system.ready)?;
     tracing::info!(listen = %system.ready.listen, proxy = %system.ready.proxy, "ready");

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use longshore_events::Digest;
 
 use super::{Store, StoreError, store::failed};
-use crate::image::Manifest;
+use crate::image::{MANIFEST_LIMIT, Manifest};
 
 /// What a collection took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,15 +31,15 @@ pub struct Collected {
 
 impl Store {
     /// Takes the blobs that nobody asked for since `before` and that neither a manifest of a repository nor anything in
-    /// `keep` refers to; and the uploads that nothing came for since then. `keep` are manifests that
-    /// stay, though no repository may know them any more.
+    /// `keep` refers to; and the uploads that nothing came for since then. `keep` are manifests, or
+    /// anything else by its digest, that stay though no repository may know them any more.
     ///
     /// # Errors
     /// [`StoreError`] when the disk fails or a manifest is damaged. Before that is known nothing is taken.
     pub fn collect(&self, keep: &BTreeSet<Digest>, before: Timestamp) -> Result<Collected, StoreError> {
         let mut referred = Referred::by_manifests(self)?;
         for digest in keep {
-            referred.follow(self, digest)?;
+            referred.keep(self, digest)?;
         }
         let mut collected = Collected::default();
         for shard in entries(&self.blobs())? {
@@ -125,7 +125,16 @@ impl Referred {
         Ok(())
     }
 
-    /// Notes a digest, and all that it names if it is a manifest.
+    /// Notes a digest that may be a manifest's, or of anything, or not be here.
+    fn keep(&mut self, store: &Store, digest: &Digest) -> Result<(), StoreError> {
+        self.blobs.insert(digest.clone());
+        match self.follow(store, digest) {
+            Err(error) if is_no_manifest(&error) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Notes a manifest, and all that it names.
     fn follow(&mut self, store: &Store, digest: &Digest) -> Result<(), StoreError> {
         let mut open = vec![digest.clone()];
         while let Some(digest) = open.pop() {
@@ -141,8 +150,15 @@ impl Referred {
     }
 }
 
-/// A manifest; `None` when the file is missing: nothing can be had by it any more.
+fn is_no_manifest(error: &StoreError) -> bool {
+    matches!(error.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+/// A manifest; `None` when the file is missing or longer than any: nothing can be had by it.
 fn read(path: &Path) -> Result<Option<Manifest>, StoreError> {
+    if fs::metadata(path).is_ok_and(|meta| meta.len() > MANIFEST_LIMIT as u64) {
+        return Ok(None);
+    }
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(failed("read", path))?,

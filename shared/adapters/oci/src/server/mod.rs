@@ -16,6 +16,7 @@ mod records;
 mod route;
 mod sink;
 mod store;
+mod through;
 mod upload;
 mod uploads;
 
@@ -37,6 +38,7 @@ pub use self::{
     collect::Collected,
     records::Stored,
     store::{Store, StoreError},
+    through::BringError,
 };
 use crate::names::Repository;
 

@@ -83,11 +83,12 @@ async fn what_a_release_refers_to_stays_though_its_manifest_was_deleted() {
     let (shop, image) = (repository("shop"), port.pack("one"));
     port.client.push(&shop, &reference("main"), &image).await.unwrap();
     port.client.delete(&shop, &Reference::Digest(image.digest.clone())).await.unwrap();
-    port.age();
     let elsewhere = digest(b"an image of another registry");
-    assert_eq!(port.collect(&[&image.digest, &elsewhere]), Collected::default());
+    let loose = port.client.push_bytes(&shop, b"no manifest").await.unwrap();
+    port.age();
+    assert_eq!(port.collect(&[&image.digest, &elsewhere, &loose]), Collected::default());
     assert!(port.whole(&image));
-    assert_eq!(port.collect(&[]).blobs, 3);
+    assert_eq!(port.collect(&[]).blobs, 4);
 }
 
 #[tokio::test]

@@ -7,4 +7,5 @@ mod harness;
 mod images;
 mod manifests;
 mod spec;
+mod through;
 mod uploads;
