@@ -68,7 +68,9 @@ pub(crate) fn task(context: &Context, arguments: &[String]) -> Result<(), Failur
 /// Brings everything that `cargo xtask test` needs.
 pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     let tools = bring_tools(context)?;
-    step("peer skopeo", || debian::bring(context, &debian::SKOPEO))?;
+    for package in [debian::SKOPEO, debian::BUILDAH] {
+        step(&format!("peer {}", package.program), || debian::bring(context, &package))?;
+    }
     Ok(tools)
 }
 
@@ -98,7 +100,8 @@ fn list(context: &Context) {
             if path.is_file() { path.display().to_string() } else { "for bench; not there yet".into() };
         println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
     }
-    let skopeo = debian::SKOPEO;
-    let there = debian::version(context, &skopeo).unwrap_or_else(|| "not there yet".into());
-    println!("{:<24} {there}", format!("{} >= {}.{}", skopeo.program, skopeo.least.0, skopeo.least.1));
+    for package in [debian::SKOPEO, debian::BUILDAH] {
+        let there = debian::version(context, &package).unwrap_or_else(|| "not there yet".into());
+        println!("{:<24} {there}", format!("{} >= {}.{}", package.program, package.least.0, package.least.1));
+    }
 }

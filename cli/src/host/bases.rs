@@ -74,7 +74,68 @@ fn elsewhere(name: &str) -> Option<(&str, String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use longshore_oci::packer::{NoBases, Request, pack};
+    use longshore_oci::server::{Change, Watcher, router};
+    use tempfile::TempDir;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Watcher for Nobody {
+        async fn stored(&self, _: &Change) -> Result<(), Failure> {
+            Ok(())
+        }
+
+        async fn deleted(&self, _: &Change) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    fn store(folder: &TempDir, name: &str) -> Store {
+        Store::open(&folder.path().join(name)).unwrap()
+    }
+
+    /// Pushes an image as `base:main`.
+    async fn push_base(folder: &TempDir, registry: &str) {
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\nCOPY Dockerfile /a\n").unwrap();
+        let none = BTreeMap::new();
+        let (dockerfile, work) = (Path::new("Dockerfile"), folder.path().join("work"));
+        std::fs::create_dir(&work).unwrap();
+        let context = folder.path();
+        let request = Request { context, dockerfile, args: &none, epoch: 1, labels: &none, work: &work };
+        let image = pack(&request, &NoBases).unwrap();
+        let client = Client::new(registry, None).unwrap();
+        client.push(&"base".parse().unwrap(), &"main".parse().unwrap(), &image).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_base_of_another_registry_is_brought_and_at_hand_when_that_is_away() {
+        let folder = TempDir::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let registry = listener.local_addr().unwrap().to_string();
+        let other = router(store(&folder, "other"), Arc::new(Nobody));
+        let server = tokio::spawn(async { axum::serve(listener, other).await });
+        push_base(&folder, &registry).await;
+        let own = store(&folder, "own");
+        let base = async |name: &str| {
+            let (bases, name) = (HostBases(own.clone()), format!("{registry}/{name}"));
+            tokio::task::spawn_blocking(move || bases.base(&name)).await.unwrap()
+        };
+        assert!(base("unknown:main").await.unwrap().is_none());
+        let brought = base("base:main").await.unwrap().unwrap();
+        assert_eq!(brought.layers.len(), 1);
+        server.abort();
+        let _ = server.await;
+        assert_eq!(base("base:main").await.unwrap().unwrap().config, brought.config);
+        assert!(base("base:other").await.is_err());
+    }
 
     #[test]
     fn a_name_that_begins_with_a_registry_is_mirrored() {

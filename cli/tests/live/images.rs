@@ -10,7 +10,7 @@ use longshore_events::types::DeploymentOutcome;
 use crate::stage::{Stage, eventually};
 
 /// A service from outside: whoever pushes its image to the host's registry deploys it.
-const OUTSIDE: &str = r#"
+pub(crate) const OUTSIDE: &str = r#"
 [[service]]
 name = "tools"
 image = "tools"

@@ -12,6 +12,8 @@ pub(super) struct Package {
 
 /// Copies images into and out of the host's registry, as a stranger to our own client.
 pub(super) const SKOPEO: Package = Package { program: "skopeo", least: (1, 9) };
+/// Builds images, and shares its layers through the host's registry.
+pub(super) const BUILDAH: Package = Package { program: "buildah", least: (1, 28) };
 
 /// Makes sure that the program is there, and new enough.
 pub(super) fn bring(context: &Context, package: &Package) -> Result<(), Failure> {

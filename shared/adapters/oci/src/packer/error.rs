@@ -47,7 +47,7 @@ pub enum PackError {
     },
     /// The base image is not at hand.
     #[error(
-        "line {line}: the base image {reference:?} is not at hand: push it to the host's registry first, or use builder = \"buildah\""
+        "line {line}: the base image {reference:?} is not at hand: push it to the host's registry first, name its registry as in docker.io/alpine, or use builder = \"buildah\""
     )]
     NoBase {
         /// The line in the Dockerfile, from 1.
