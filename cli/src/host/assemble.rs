@@ -13,7 +13,6 @@ use longshore_git::{GitCommand, Source as GitSource};
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
-use longshore_oci::client::{Client, Credentials};
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
 use longshore_ports::{Clock, Secret, journal::Committed};
@@ -26,7 +25,7 @@ use super::functions::{Runs, hosted, routes};
 use super::images::{GitCheckout, Packer};
 use super::runner;
 use super::system::{MachineClock, OwnRegistry, System};
-use crate::api::{Ready, TOKEN_USER};
+use crate::api::Ready;
 
 /// Between two looks at something that goes on, in milliseconds; hints come earlier.
 const POLL_MS: u64 = 1_000;
@@ -88,7 +87,7 @@ pub(super) async fn assemble(
         life: life.clone(),
         policy: policy.clone(),
         checkout: Arc::new(GitCheckout(git.clone())),
-        pack: Arc::new(packer(&store, listen, &token)?),
+        pack: Arc::new(Packer(store.clone())),
         blobs: blobs.clone(),
         hints: Arc::new(bus.clone()),
         environment: build_environment(),
@@ -180,15 +179,6 @@ async fn run_runner(
     let file = runner::RunnerFile::new(folder, wanted, format!("http://{listen}"), token);
     let proxy = runner::ensure(folder, &file, &client).await?;
     Ok((client, proxy))
-}
-
-fn packer(store: &Store, listen: SocketAddr, token: &Secret) -> Result<Packer> {
-    let credentials = Credentials { user: TOKEN_USER.to_owned(), password: password(token) };
-    Ok(Packer { store: store.clone(), registry: Client::new(&listen.to_string(), Some(credentials))? })
-}
-
-fn password(token: &Secret) -> String {
-    String::from_utf8_lossy(token.expose()).into_owned()
 }
 
 /// The repositories, the host's own made and hooked up.

@@ -9,11 +9,10 @@ use async_trait::async_trait;
 use longshore_events::{CommitId, RepositoryName};
 use longshore_git::GitCommand;
 use longshore_local::builder::{Checkout, Pack, PackJob, Packed};
-use longshore_oci::client::Client;
+use longshore_oci::Repository;
 use longshore_oci::image::MANIFEST;
 use longshore_oci::packer::{Request, pack};
 use longshore_oci::server::Store;
-use longshore_oci::{Reference, Repository};
 use longshore_ports::PortError;
 
 use super::bases::HostBases;
@@ -34,17 +33,14 @@ impl Checkout for GitCheckout {
 }
 
 /// The packer, with the host's own registry for base images and for what is made.
-pub(super) struct Packer {
-    pub(super) store: Store,
-    pub(super) registry: Client,
-}
+pub(super) struct Packer(pub(super) Store);
 
 #[async_trait]
 impl Pack for Packer {
     async fn pack(&self, job: &PackJob) -> Result<Packed, PortError> {
         let operation = format!("pack {}", job.service.name);
         let begun = Instant::now();
-        let (owned, bases) = (job.clone(), HostBases(self.store.clone()));
+        let (owned, bases) = (job.clone(), HostBases(self.0.clone()));
         let packed = tokio::task::spawn_blocking(move || {
             let request = Request {
                 context: &owned.context,
@@ -62,8 +58,13 @@ impl Pack for Packer {
         let begun = Instant::now();
         let invalid = |error| PortError::invalid(operation.clone(), error);
         let repository: Repository = job.service.image.as_str().parse().map_err(invalid)?;
-        let tag: Reference = job.tag.parse().map_err(invalid)?;
-        let digest = self.registry.push(&repository, &tag, &image).await?;
+        let (store, tag) = (self.0.clone(), job.tag.clone());
+        let (digest, taken) = tokio::task::spawn_blocking(move || {
+            (image.digest.clone(), store.take(&repository, &tag, &image))
+        })
+        .await
+        .map_err(|error| PortError::unavailable(operation.clone(), error))?;
+        taken.map_err(|error| PortError::unavailable(operation.clone(), error))?;
         Ok(Packed {
             digest,
             media_type: MANIFEST.to_owned(),

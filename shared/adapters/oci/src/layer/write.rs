@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Layers lie on this machine and are unpacked at once: speed counts more than the last tenth of size.
-const LEVEL: Compression = Compression::new(3);
+const LEVEL: Compression = Compression::new(1);
 /// What is between the tar writer and the compressor, in bytes: compressing small pieces is slow.
 const BUFFER: usize = 64 << 10;
 

@@ -16,6 +16,7 @@ mod records;
 mod route;
 mod sink;
 mod store;
+mod take;
 mod through;
 mod upload;
 mod uploads;
