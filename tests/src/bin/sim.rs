@@ -1,11 +1,11 @@
 //! `cargo xtask sim`: many seeds with their speed, or one seed with its history.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints what it found")]
+#![expect(clippy::print_stdout, reason = "a command that prints what it found")]
 
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use longshore_tests::{Run, enumerate_crashes, run};
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn enumerate(seed: u64) -> ExitCode {
 fn many(from: u64, seeds: u64) -> ExitCode {
     let begin = Instant::now();
     let (mut calls, mut crashes, mut bad) = (0_u64, 0_u64, Vec::new());
-    let live = std::io::stderr().is_terminal();
+    let bar = ProgressBar::new(seeds).with_style(style());
     for seed in from..from + seeds {
         let report = run(&Run::storm(seed));
         calls += report.outcome.calls;
@@ -55,14 +55,12 @@ fn many(from: u64, seeds: u64) -> ExitCode {
         if !report.wrong.is_empty() {
             bad.push((seed, report.wrong));
         }
-        if live && (seed - from).is_multiple_of(64) {
-            eprint!("\r{} of {seeds} seeds, {} bad ", seed - from, bad.len());
-            let _ = std::io::stderr().flush();
+        bar.inc(1);
+        if bar.position().is_multiple_of(64) {
+            bar.set_message(format!("{} bad", bad.len()));
         }
     }
-    if live {
-        eprint!("\r");
-    }
+    bar.finish_and_clear();
     let seconds = begin.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let per = |count: u64, by: f64| count as f64 / by;
@@ -78,6 +76,12 @@ fn many(from: u64, seeds: u64) -> ExitCode {
         println!("    replay: cargo xtask sim --seed {seed}");
     }
     if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Shown on a terminal alone.
+fn style() -> ProgressStyle {
+    let wanted = ProgressStyle::with_template("{bar:40} {pos} of {len} seeds, {msg}, {eta} left");
+    wanted.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn verdict(wrong: &[String]) -> ExitCode {
