@@ -1,12 +1,14 @@
 //! From a body to a file, hashed on the way.
 //!
 //! Pieces of the body are gathered to batches. While one batch is hashed and written by a thread that may block, the
-//! next is received: no thread waits for a client, and memory is bounded by two batches.
+//! next is received: no thread waits for a client, and memory is bounded by two batches. What was written is flushed
+//! meanwhile, so that little is left to wait for at the end.
 
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,12 +22,14 @@ use tokio::{
 
 /// How much is gathered before it is written, in bytes.
 const BATCH: usize = 256 << 10;
+/// How much is written between two flushes at least, in bytes.
+const FLUSH: u64 = 128 << 20;
 /// How long a body may be silent.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);
 
 /// A file that grows, and the hash of all that is in it.
 pub(super) struct Sink {
-    file: File,
+    file: Arc<File>,
     pub(super) hasher: Sha256,
     pub(super) length: u64,
 }
@@ -39,7 +43,25 @@ pub(super) enum End {
     TooLong,
 }
 
-type Writing = JoinHandle<io::Result<Sink>>;
+enum Writing {
+    Idle(Sink),
+    Busy(JoinHandle<io::Result<Sink>>),
+}
+
+impl Writing {
+    async fn done(self) -> io::Result<Sink> {
+        match self {
+            Self::Idle(sink) => Ok(sink),
+            Self::Busy(running) => running.await?,
+        }
+    }
+
+    /// Begins to write a batch once the one before it is written.
+    async fn write(self, batch: Batch) -> io::Result<Self> {
+        let sink = self.done().await?;
+        Ok(Self::Busy(spawn_blocking(move || sink.take(&batch))))
+    }
+}
 
 #[derive(Default)]
 struct Batch {
@@ -53,16 +75,50 @@ impl Sink {
         let mut file = File::options().write(true).open(path)?;
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
-        Ok(Self { file, hasher, length })
+        Ok(Self { file: Arc::new(file), hasher, length })
     }
 
     fn take(mut self, batch: &Batch) -> io::Result<Self> {
         for piece in &batch.pieces {
             self.hasher.update(piece);
-            self.file.write_all(piece)?;
+            (&*self.file).write_all(piece)?;
             self.length += piece.len() as u64;
         }
         Ok(self)
+    }
+}
+
+/// Flushes a file while it grows.
+struct Flush {
+    file: Arc<File>,
+    /// At which length it is due again.
+    due: u64,
+    running: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Flush {
+    fn new(sink: &Sink) -> Self {
+        Self { file: sink.file.clone(), due: sink.length + FLUSH, running: None }
+    }
+
+    /// Begins one, if it is due and the one before has ended.
+    async fn look(&mut self, length: u64) -> io::Result<()> {
+        if length < self.due || self.running.as_ref().is_some_and(|running| !running.is_finished()) {
+            return Ok(());
+        }
+        self.end().await?;
+        self.due = length + FLUSH;
+        let file = self.file.clone();
+        self.running = Some(spawn_blocking(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// The kernel tells of a failure once: nobody else would hear of it.
+    async fn end(&mut self) -> io::Result<()> {
+        match self.running.take() {
+            Some(running) => running.await?,
+            None => Ok(()),
+        }
     }
 }
 
@@ -73,8 +129,9 @@ pub(super) async fn receive(
     mut length: u64,
     open: impl FnOnce() -> io::Result<Sink> + Send + 'static,
 ) -> io::Result<(Sink, End)> {
-    let mut writing = spawn_blocking(open);
-    let mut batch = Batch::default();
+    let sink = spawn_blocking(open).await??;
+    let mut flush = Flush::new(&sink);
+    let (mut writing, mut batch) = (Writing::Idle(sink), Batch::default());
     let end = loop {
         let piece = match next(&mut body).await {
             Ok(Some(piece)) => piece,
@@ -88,16 +145,13 @@ pub(super) async fn receive(
         batch.size += piece.len();
         batch.pieces.push(piece);
         if batch.size >= BATCH {
-            writing = write(writing, std::mem::take(&mut batch)).await?;
+            writing = writing.write(std::mem::take(&mut batch)).await?;
+            flush.look(length).await?;
         }
     };
-    Ok((write(writing, batch).await?.await??, end))
-}
-
-/// Begins to write a batch once the one before it is written.
-async fn write(before: Writing, batch: Batch) -> io::Result<Writing> {
-    let sink = before.await??;
-    Ok(spawn_blocking(move || sink.take(&batch)))
+    let sink = writing.write(batch).await?.done().await?;
+    flush.end().await?;
+    Ok((sink, end))
 }
 
 /// The next piece; why there is none, if the body breaks off.
