@@ -169,3 +169,59 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use axum::body::HttpBody;
+    use http_body::Frame;
+
+    use super::*;
+
+    /// Some pieces, and then nothing more: not even an end.
+    struct Stalled(Vec<Bytes>);
+
+    impl HttpBody for Stalled {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            self.0.pop().map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(Frame::data(piece)))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_body_that_falls_silent_what_came_stays() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let body = Body::new(Stalled(vec![Bytes::from_static(b"world"), Bytes::from_static(b"hello ")]));
+        let open = move || Sink::open(&path, Sha256::new(), 0);
+        let (sink, end) = receive(body, u64::MAX, 0, open).await.unwrap();
+        assert!(matches!(end, End::Broken(why) if why.contains("a minute")));
+        assert_eq!((sink.length, std::fs::read(file.path()).unwrap().as_slice()), (11, &b"hello world"[..]));
+        assert_eq!(crate::digest::finish(sink.hasher), crate::digest::of(b"hello world"));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_flushed_on_the_way_is_whole() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut sink = Sink::open(file.path(), Sha256::new(), 0).unwrap();
+        let mut flush = Flush::new(&sink);
+        for turn in 1..=3 {
+            let piece = Bytes::from_static(b"x");
+            sink = sink.take(&Batch { size: 1, pieces: vec![piece] }).unwrap();
+            flush.look(turn * FLUSH).await.unwrap();
+            assert!(flush.running.is_some(), "one goes on or was begun");
+        }
+        flush.end().await.unwrap();
+        assert!(flush.running.is_none());
+        assert_eq!(std::fs::read(file.path()).unwrap(), b"xxx");
+    }
+}

@@ -212,3 +212,21 @@ fn created(repository: &Repository, digest: &Digest) -> Response {
     let location = format!("/v2/{repository}/blobs/{digest}");
     Answer::new(StatusCode::CREATED).digest(digest).with(header::LOCATION, &location).empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_every_upload_is_busy_no_more_are_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let uploads = Uploads::new(Store::open(folder.path()).unwrap());
+        let begin = || uploads.begin("shop".parse().unwrap());
+        let sessions: Vec<Session> = (0..OPEN).map(|_| begin().unwrap().1).collect();
+        let mut busy: Vec<_> = sessions.iter().map(|session| session.try_lock().unwrap()).collect();
+        let fault = begin().err().unwrap();
+        assert!(format!("{fault:?}").contains("TOOMANYREQUESTS"), "{fault:?}");
+        busy.pop();
+        begin().unwrap();
+    }
+}
