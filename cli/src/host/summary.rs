@@ -1,8 +1,8 @@
 //! An event in one line for people.
 
 use longshore_events::{
-    Data, Event,
-    types::{BuildOutcome, DeploymentOutcome},
+    CommitId, Data, Event, RepositoryName,
+    types::{BuildOutcome, DeploymentOutcome, PipelineOutcome},
 };
 
 /// What happened, in one line.
@@ -13,6 +13,35 @@ pub(crate) fn summary(event: &Event) -> String {
             let forced = if push.forced { ", forced" } else { "" };
             format!("{} of {} is {to} ({}{forced})", push.git_ref.short(), push.repo, push.provider)
         }
+        Data::ChangeOpened(change) => {
+            proposed("opened", &change.repo, change.number, &change.head, change.fork)
+        }
+        Data::ChangeUpdated(change) => {
+            proposed("updated", &change.repo, change.number, &change.head, change.fork)
+        }
+        Data::ChangeMerged(change) => {
+            proposed("merged", &change.repo, change.number, &change.head, change.fork)
+        }
+        Data::ChangeClosed(change) => {
+            proposed("closed", &change.repo, change.number, &change.head, change.fork)
+        }
+        Data::PipelineFinished(pipeline) => {
+            let commit = &pipeline.commit.as_str()[..7];
+            let outcome = match pipeline.outcome {
+                PipelineOutcome::Succeeded => "succeeded",
+                PipelineOutcome::Failed => "failed",
+                PipelineOutcome::Cancelled => "was cancelled",
+                PipelineOutcome::Skipped => "was skipped",
+                PipelineOutcome::Unknown => "ended, nobody says how",
+            };
+            format!("{} of {} {outcome} at {commit}", pipeline.name, pipeline.repo)
+        }
+        Data::AlarmRaised(alarm) => {
+            let summary = alarm.summary.as_deref().map(|summary| format!(": {summary}")).unwrap_or_default();
+            format!("{} says {}{summary}", alarm.provider, alarm.name)
+        }
+        Data::AlarmCleared(alarm) => format!("{} says that {} is over", alarm.provider, alarm.name),
+        Data::DetectionRaised(seen) => format!("{} saw {}: {}", seen.provider, seen.rule, seen.summary),
         Data::BuildStarted(build) => {
             format!("{} builds {} with the {}", build.service, &build.commit.as_str()[..7], build.builder)
         }
@@ -62,6 +91,11 @@ pub(crate) fn summary(event: &Event) -> String {
             format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error)
         }
     }
+}
+
+fn proposed(what: &str, repo: &RepositoryName, number: u64, head: &CommitId, fork: bool) -> String {
+    let from = if fork { ", from a fork" } else { "" };
+    format!("{repo}#{number} {what} at {}{from}", &head.as_str()[..7])
 }
 
 fn digest(digest: Option<&longshore_events::Digest>) -> String {

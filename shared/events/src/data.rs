@@ -67,6 +67,16 @@ macro_rules! facts {
 facts! {
     /// A push arrived, or was found by the ref check.
     PushReceived = "dev.longshore.push.received.v1",
+    /// A change was proposed.
+    ChangeOpened = "dev.longshore.change.opened.v1",
+    /// A proposed change has another head or base.
+    ChangeUpdated = "dev.longshore.change.updated.v1",
+    /// A proposed change was merged.
+    ChangeMerged = "dev.longshore.change.merged.v1",
+    /// A proposed change was given up.
+    ChangeClosed = "dev.longshore.change.closed.v1",
+    /// Somebody else's pipeline came to its end.
+    PipelineFinished = "dev.longshore.pipeline.finished.v1",
     /// A build began.
     BuildStarted = "dev.longshore.build.started.v1",
     /// A build came to its end.
@@ -85,6 +95,12 @@ facts! {
     DeploymentFinished = "dev.longshore.deployment.finished.v1",
     /// A digest was found bad, and is refused from now on.
     DigestQuarantined = "dev.longshore.digest.quarantined.v1",
+    /// A monitor says that something is wrong.
+    AlarmRaised = "dev.longshore.alarm.raised.v1",
+    /// A monitor says that it is over.
+    AlarmCleared = "dev.longshore.alarm.cleared.v1",
+    /// Something was seen that a rule forbids.
+    DetectionRaised = "dev.longshore.detection.raised.v1",
     /// A function gave up on an event.
     EventDeadlettered = "dev.longshore.event.deadlettered.v1",
 }

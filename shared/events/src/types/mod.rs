@@ -2,19 +2,27 @@
 //!
 //! Within a version only optional fields may be added.
 
+mod alarm;
 mod build;
+mod change;
 mod deployment;
+mod detection;
 mod digest;
 mod event;
 mod image;
+mod pipeline;
 mod push;
 mod request;
 
+pub use alarm::{AlarmCleared, AlarmRaised};
 pub use build::{BuildFinished, BuildOutcome, BuildStarted, BuildTimes};
+pub use change::{ChangeClosed, ChangeMerged, ChangeOpened, ChangeUpdated};
 pub use deployment::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome, DeploymentStarted};
+pub use detection::DetectionRaised;
 pub use digest::DigestQuarantined;
 pub use event::EventDeadlettered;
 pub use image::{ImageDeleted, ImagePushed, PlatformDigest};
+pub use pipeline::{PipelineFinished, PipelineOutcome};
 pub use push::{PushReceived, RefKind};
 pub use request::{RequestKind, RequestMade};
 

@@ -1,13 +1,15 @@
 //! Facts of every type, and whole events.
 
 use longshore_events::types::{
-    BuildFinished, BuildOutcome, BuildStarted, BuildTimes, DeploymentAdvanced, DeploymentFinished,
-    DeploymentOutcome, DeploymentStarted, DigestQuarantined, EventDeadlettered, ImageDeleted, ImagePushed,
-    PlatformDigest, PushReceived, RefKind, RequestKind, RequestMade,
+    AlarmCleared, AlarmRaised, BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ChangeClosed,
+    ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced, DeploymentFinished, DeploymentOutcome,
+    DeploymentStarted, DetectionRaised, DigestQuarantined, EventDeadlettered, ImageDeleted, ImagePushed,
+    PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind, RequestKind, RequestMade,
 };
 use longshore_events::{Data, Event, Link, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::names::{chain_id, commit, digest, environment, event_id, git_ref, image, repository, service};
 
@@ -180,6 +182,110 @@ fn event_deadlettered() -> impl Strategy<Value = EventDeadlettered> {
     )
 }
 
+macro_rules! changes {
+    ($($function:ident: $name:ident;)+) => { $(
+        fn $function() -> impl Strategy<Value = $name> {
+            let place = (text(), repository(), any::<u64>(), commit(), git_ref());
+            (place, any::<bool>(), option::of(text()), option::of(text())).prop_map(
+                |((provider, repo, number, head, base), fork, actor, url)| {
+                    $name { provider, repo, number, head, base, fork, actor, url }
+                },
+            )
+        }
+    )+ };
+}
+
+changes! {
+    change_opened: ChangeOpened;
+    change_updated: ChangeUpdated;
+    change_merged: ChangeMerged;
+    change_closed: ChangeClosed;
+}
+
+fn pipeline_finished() -> impl Strategy<Value = PipelineFinished> {
+    let outcome = prop::sample::select(vec![
+        PipelineOutcome::Succeeded,
+        PipelineOutcome::Failed,
+        PipelineOutcome::Cancelled,
+        PipelineOutcome::Skipped,
+        PipelineOutcome::Unknown,
+    ]);
+    ((text(), repository(), text(), commit()), outcome, any::<bool>(), option::of(text())).prop_map(
+        |((provider, repo, name, commit), outcome, fork, url)| PipelineFinished {
+            provider,
+            repo,
+            name,
+            commit,
+            outcome,
+            fork,
+            url,
+        },
+    )
+}
+
+fn alarm_raised() -> impl Strategy<Value = AlarmRaised> {
+    let about = (option::of(service()), option::of(environment()), time());
+    let shown = (option::of(text()), option::of(text()), option::of(text()));
+    let labels = prop::collection::btree_map(text(), text(), 0..4);
+    ((text(), text(), text()), about, shown, labels).prop_map(|(what, about, shown, labels)| {
+        let (provider, fingerprint, name) = what;
+        let (service, environment, started_at) = about;
+        let (severity, summary, url) = shown;
+        AlarmRaised {
+            provider,
+            fingerprint,
+            name,
+            severity,
+            service,
+            environment,
+            started_at,
+            summary,
+            labels,
+            url,
+        }
+    })
+}
+
+fn alarm_cleared() -> impl Strategy<Value = AlarmCleared> {
+    (alarm_raised(), any::<bool>(), time()).prop_map(|(raised, known, ended_at)| {
+        let AlarmRaised { provider, fingerprint, name, service, environment, started_at, .. } = raised;
+        let started_at = known.then_some(started_at);
+        AlarmCleared { provider, fingerprint, name, service, environment, started_at, ended_at }
+    })
+}
+
+fn detection_raised() -> impl Strategy<Value = DetectionRaised> {
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+    ];
+    let more = (prop::collection::btree_map(text(), value, 0..4), prop::collection::vec(text(), 0..3));
+    let place = (option::of(text()), option::of(text()), option::of(text()), option::of(service()));
+    ((any::<[String; 6]>(), time()), place, more, any::<bool>()).prop_map(|(what, place, more, truncated)| {
+        let ([provider, fingerprint, rule, severity, origin, summary], seen_at) = what;
+        let (host, namespace, pod, service) = place;
+        let (fields, tags) = more;
+        DetectionRaised {
+            provider,
+            fingerprint,
+            rule,
+            severity,
+            origin,
+            seen_at,
+            summary,
+            host,
+            namespace,
+            pod,
+            service,
+            fields,
+            tags,
+            truncated,
+        }
+    })
+}
+
 /// A fact of any type.
 pub(crate) fn data() -> impl Strategy<Value = Data> {
     let work = prop_oneof![
@@ -197,7 +303,17 @@ pub(crate) fn data() -> impl Strategy<Value = Data> {
         digest_quarantined().prop_map(Data::from),
         event_deadlettered().prop_map(Data::from),
     ];
-    prop_oneof![work, release]
+    let told = prop_oneof![
+        change_opened().prop_map(Data::from),
+        change_updated().prop_map(Data::from),
+        change_merged().prop_map(Data::from),
+        change_closed().prop_map(Data::from),
+        pipeline_finished().prop_map(Data::from),
+        alarm_raised().prop_map(Data::from),
+        alarm_cleared().prop_map(Data::from),
+        detection_raised().prop_map(Data::from),
+    ];
+    prop_oneof![work, release, told]
 }
 
 fn time() -> impl Strategy<Value = Timestamp> {
