@@ -8,7 +8,7 @@ use longshore_events::{
     types::DeploymentStarted,
 };
 use longshore_local::journal::Recorded;
-use longshore_policy::{Environment, Provider, Service};
+use longshore_policy::{Environment, Service};
 use longshore_ports::{Facts as _, PortError};
 use longshore_runner::Listed;
 
@@ -181,14 +181,9 @@ pub(super) fn repositories(system: &System) -> Vec<RepositoryStatus> {
 }
 
 pub(super) fn sources(system: &System) -> Vec<SourceStatus> {
-    let provider = |provider| match provider {
-        Provider::Github => "github",
-        Provider::Gitlab => "gitlab",
-        Provider::CloudEvents => "cloudevents",
-    };
     let one = |source: &longshore_policy::Source| SourceStatus {
         name: source.name.clone(),
-        provider: provider(source.provider).to_owned(),
+        provider: source.provider.name().to_owned(),
         url: format!("{}/hooks/{}", system.ready.url(), source.name),
         secret_file: system.ready.data.join("secrets").join(&source.secret),
     };

@@ -13,6 +13,7 @@ use longshore_git::{GitCommand, Source as GitSource};
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
+use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
 use longshore_ports::{Clock, Secret, journal::Committed};
@@ -100,6 +101,7 @@ pub(super) async fn assemble(
             secrets: secrets.clone(),
             clock: clock.clone(),
             policy: policy.clone(),
+            registry: Arc::new(Registries::default()),
         },
         policy,
         clock,

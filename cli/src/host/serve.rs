@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -60,6 +60,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 async fn hook(
     State(system): State<Arc<System>>,
     Path(source): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -69,7 +70,8 @@ async fn hook(
         Err(broken) => return unread(&broken, system.policy.host.max_body),
     };
     let fields = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let hook = Hook { source: &source, headers: fields.collect::<Headers>(), body: &body };
+    let query = query.as_deref().unwrap_or_default();
+    let hook = Hook { source: &source, query, headers: fields.collect::<Headers>(), body: &body };
     answered(&system.intake.receive(&hook).await)
 }
 

@@ -61,7 +61,7 @@ impl System {
             signed.ok_or_else(|| PortError::invalid("sign an event", "the host's own secret is damaged"))?;
         let headers = signed.into_iter().chain([("content-type", content_type.to_owned())]);
         let headers: Headers = headers.collect();
-        Ok(self.intake.receive(&Request { source: OWN_SOURCE, headers, body }).await)
+        Ok(self.intake.receive(&Request { source: OWN_SOURCE, query: "", headers, body }).await)
     }
 
     /// Wakes everything that waits for the switches.

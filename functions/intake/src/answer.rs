@@ -4,7 +4,7 @@ use longshore_events::EventId;
 use serde::Serialize;
 
 use crate::Refusal;
-use crate::push::Heard;
+use crate::hear::Heard;
 
 /// What the sender is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +30,7 @@ impl Answer {
             status: if heard.events.is_empty() { 200 } else { 202 },
             accepted: heard.events.iter().map(|event| event.id.clone()).collect(),
             code: None,
-            message: (!heard.ignored.is_empty()).then(|| heard.ignored.join("; ")),
+            message: message(heard),
         }
     }
 
@@ -48,4 +48,10 @@ impl Answer {
     pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+fn message(heard: &Heard) -> Option<String> {
+    let more = (heard.silent > 0).then(|| format!("and {} more", heard.silent));
+    let said: Vec<String> = heard.ignored.iter().cloned().chain(more).collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }

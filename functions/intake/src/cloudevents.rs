@@ -10,15 +10,15 @@ use longshore_policy::Policy;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::github::brief;
-use crate::push::{Heard, Hearing, first, known, without_credentials};
+use crate::few::Few;
+use crate::hear::{Heard, Hearing, brief, first, known, without_credentials};
 use crate::{Refusal, percent};
 
 /// What an outsider may say.
 const OUTSIDERS: [&str; 4] = [PushReceived::KIND, ImagePushed::KIND, ImageDeleted::KIND, RequestMade::KIND];
 
-/// The most that one event may have, in bytes: a bus takes no more.
-const MAX_EVENT: usize = 200 * 1024;
+/// The most events of one batch.
+const MAX_BATCH: usize = 2_000;
 
 /// A CloudEvent as strangers send it. `subject` and `chainid` follow from the rest and are not read.
 #[derive(Deserialize)]
@@ -41,7 +41,9 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
     let text = || std::str::from_utf8(body).map_err(|_| Refusal::NotUtf8);
     let raws: Vec<Raw> = match media.as_str() {
         "application/cloudevents+json" => vec![serde_json::from_str(text()?)?],
-        "application/cloudevents-batch+json" => serde_json::from_str(text()?)?,
+        "application/cloudevents-batch+json" => {
+            serde_json::from_str::<Few<Raw, MAX_BATCH>>(text()?)?.whole("events")?
+        }
         "application/json" if hearing.headers.get("ce-type").is_some() => vec![binary(hearing, text()?)?],
         _ => {
             return Err(Refusal::ContentType {
@@ -55,11 +57,11 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
     for raw in raws {
         match event(hearing, raw)? {
             Ok(event) => heard.events.push(event),
-            Err(why) => heard.ignored.push(why),
+            Err(why) => heard.ignore(why),
         }
     }
     if heard.events.is_empty() && heard.ignored.is_empty() {
-        heard.ignored.push("ignored: the batch is empty".into());
+        heard.ignore("ignored: the batch is empty".into());
     }
     Ok(heard)
 }
@@ -118,10 +120,6 @@ fn event(hearing: &Hearing<'_>, raw: Raw) -> Result<Result<Event, String>, Refus
     let mut event = first(raw.id, raw.source, subject, raw.time.unwrap_or(hearing.now), data)?;
     event.traceparent = raw.traceparent.filter(|trace| trace.len() <= 128 && trace.is_ascii());
     event.dryrun = raw.dryrun;
-    let size = event.to_json().len();
-    if size > MAX_EVENT {
-        return Err(Refusal::TooLarge { what: format!("event {:?}", event.id), size, limit: MAX_EVENT });
-    }
     Ok(Ok(event))
 }
 

@@ -3,12 +3,14 @@
 //! Source: "Create Lambda proxy integrations for HTTP APIs in API Gateway", AWS documentation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use longshore_frame::lambda::Error;
 use longshore_intake::{Intake, Request};
 use longshore_local::lambda::LambdaFolder;
+use longshore_oci::client::Registries;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +21,7 @@ pub(crate) fn intake(folder: &LambdaFolder) -> Intake {
         secrets: folder.secrets.clone(),
         clock: folder.frame.clock.clone(),
         policy: folder.policy.clone(),
+        registry: Arc::new(Registries::default()),
     }
 }
 
@@ -27,6 +30,8 @@ pub(crate) fn intake(folder: &LambdaFolder) -> Intake {
 struct HttpEvent {
     version: String,
     raw_path: String,
+    #[serde(default)]
+    raw_query_string: String,
     request_context: RequestContext,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -66,8 +71,9 @@ pub(crate) async fn receive(intake: &Intake, payload: &Value) -> Result<Value, E
     let body =
         if event.is_base64_encoded { STANDARD.decode(event.body) } else { Ok(event.body.into_bytes()) };
     let Ok(body) = body else { return Ok(refused(400, "the body is not base64; send it again")) };
-    let answer =
-        intake.receive(&Request { source, headers: event.headers.into_iter().collect(), body: &body }).await;
+    let query = event.raw_query_string.as_str();
+    let request = Request { source, query, headers: event.headers.into_iter().collect(), body: &body };
+    let answer = intake.receive(&request).await;
     Ok(response(answer.status, &answer.json()))
 }
 

@@ -7,17 +7,31 @@
 //! What providers send may come twice, late, in any order, or never. Ids are deterministic, so a redelivery is the
 //! same event; [`RefCheck`] finds the pushes whose webhook never came.
 
+mod alarm;
+mod alerts;
 mod answer;
+mod bitbucket;
+mod change;
 mod cloudevents;
+mod cloudwatch;
+mod falco;
+mod few;
+mod gitea;
 mod github;
 mod gitlab;
+mod hear;
+mod hubs;
+mod oci;
+mod paths;
 mod percent;
+mod protocol;
 mod push;
 mod receive;
 mod refcheck;
 mod refusal;
 mod request;
 pub mod sign;
+mod tags;
 mod verify;
 
 pub use answer::Answer;

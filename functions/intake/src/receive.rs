@@ -6,14 +6,17 @@ use longshore_events::types::RequestKind;
 use longshore_events::{Data, Event};
 use longshore_policy::{Policy, Provider, Source};
 use longshore_ports::journal::{Commit, CommitError, SwitchWrite};
-use longshore_ports::{Clock, Journal, PortError, Secrets};
+use longshore_ports::{Clock, Journal, PortError, Registry, Secrets};
 
-use crate::push::{Heard, Hearing};
+use crate::hear::{Heard, Hearing, brief};
 use crate::verify::verify;
-use crate::{Answer, Refusal, Request, cloudevents, github, gitlab};
+use crate::{Answer, Refusal, Request, protocol};
 
 /// Events in one commit: with what each owes, a transaction of 100 items has room for them.
 const LOT: usize = 20;
+
+/// The most that one event may have, in bytes: a bus takes no more.
+const MAX_EVENT: usize = 200 * 1024;
 
 /// Takes what providers send.
 pub struct Intake {
@@ -25,6 +28,8 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
     /// The sources, repositories and environments.
     pub policy: Arc<Policy>,
+    /// Asked what a tag names when a hub says only that it was pushed.
+    pub registry: Arc<dyn Registry>,
 }
 
 impl Intake {
@@ -51,24 +56,34 @@ impl Intake {
     }
 
     async fn take(&self, request: &Request<'_>) -> Result<Heard, Refusal> {
-        let (size, limit) = (request.body.len(), self.policy.host.max_body);
-        if size > limit {
-            return Err(Refusal::TooLarge { what: "the body".into(), size, limit });
-        }
+        bounded(request.body, self.policy.host.max_body)?;
         let source = self.source(request.source)?;
+        let protocol = protocol::of(source.provider);
+        bounded(request.body, protocol.max_body)?;
         let secrets = self.secrets.get(&source.secret).await.map_err(Refusal::Secrets)?;
         let now = self.clock.now();
-        verify(source.provider, &secrets, &request.headers, request.body, now)?;
-        let hearing = Hearing { policy: &self.policy, headers: &request.headers, now };
-        let heard = match source.provider {
-            Provider::Github => github::translate(&hearing, request.body),
-            Provider::Gitlab => gitlab::translate(&hearing, request.body),
-            Provider::CloudEvents => cloudevents::translate(&hearing, request.body),
-        }?;
+        verify(&protocol.proof, &secrets, request, now)?;
+        let hearing = Hearing {
+            policy: &self.policy,
+            headers: &request.headers,
+            now,
+            source: &source.name,
+            provider: source.provider.name(),
+        };
+        let mut heard = (protocol.translate)(&hearing, request.body)?;
+        for tagged in std::mem::take(&mut heard.tags) {
+            match self.pushed(&hearing, tagged, &heard.events).await? {
+                Ok(event) => heard.events.push(event),
+                Err(why) => heard.ignore(why),
+            }
+        }
+        for event in &heard.events {
+            fits(event)?;
+        }
         let missing = match source.provider {
             Provider::CloudEvents => self.missing(&heard.events).await?,
-            // The provider's delivery id is part of the event's: it cannot stand for anything else.
-            Provider::Github | Provider::Gitlab => heard.events.clone(),
+            // The id follows from what the provider says, or from its delivery: it cannot stand for anything else.
+            _ => heard.events.clone(),
         };
         self.keep(missing).await?;
         Ok(heard)
@@ -76,7 +91,7 @@ impl Intake {
 
     fn source(&self, name: &str) -> Result<&Source, Refusal> {
         let found = self.policy.sources.iter().find(|source| source.name == name);
-        found.ok_or_else(|| Refusal::UnknownSource(github::brief(name)))
+        found.ok_or_else(|| Refusal::UnknownSource(brief(name)))
     }
 
     /// The events that are not kept yet. Strangers choose the ids here: one that stands for another event is refused
@@ -106,6 +121,23 @@ impl Intake {
             }
         }
         Ok(())
+    }
+}
+
+fn bounded(body: &[u8], limit: usize) -> Result<(), Refusal> {
+    match body.len() {
+        size if size > limit => Err(Refusal::TooLarge { what: "the body".into(), size, limit }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what no bus takes.
+fn fits(event: &Event) -> Result<(), Refusal> {
+    match event.to_json().len() {
+        size if size > MAX_EVENT => {
+            Err(Refusal::TooLarge { what: format!("event {:?}", event.id), size, limit: MAX_EVENT })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a request is not taken, each with its stable code and HTTP status.
 
-use longshore_events::EventError;
+use longshore_events::{EventError, InvalidName};
 use longshore_ports::PortError;
 use serde_json::error::Category;
 
@@ -21,9 +21,19 @@ pub enum Refusal {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A list with more than is worked through at once.
+    #[error("the body has {count} {what}; at most {limit} are taken at once")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// No signature, or one that none of the source's secrets makes.
     #[error("{0}")]
-    Signature(&'static str),
+    Signature(String),
     /// A signature that was right, too long ago or too far ahead.
     #[error(
         "webhook-timestamp {0} is more than 5 minutes from this machine's time; sign anew, and check both clocks"
@@ -75,6 +85,9 @@ pub enum Refusal {
     /// The journal does not take the events.
     #[error("the events cannot be kept now; send again later")]
     Journal(#[source] PortError),
+    /// The registry does not say what a tag names.
+    #[error("the registry cannot be asked now what was pushed; send again later")]
+    Registry(#[source] PortError),
     /// A newer version of a known event type.
     #[error("{0}")]
     Newer(String),
@@ -89,10 +102,14 @@ impl Refusal {
             Self::NotForOutsiders(..) => 403,
             Self::UnknownSource(_) => 404,
             Self::IdTaken(_) => 409,
-            Self::TooLarge { .. } => 413,
+            Self::TooLarge { .. } | Self::TooMany { .. } => 413,
             Self::ContentType { .. } => 415,
             Self::Unusable(_) | Self::UnknownType(_) => 422,
-            Self::Secrets(_) | Self::UnusableSecret(_) | Self::Journal(_) | Self::Newer(_) => 503,
+            Self::Secrets(_)
+            | Self::UnusableSecret(_)
+            | Self::Journal(_)
+            | Self::Registry(_)
+            | Self::Newer(_) => 503,
         }
     }
 
@@ -115,7 +132,15 @@ impl Refusal {
             Self::Secrets(_) | Self::UnusableSecret(_) => "LS0214",
             Self::Journal(_) => "LS0215",
             Self::Newer(_) => "LS0216",
+            Self::TooMany { .. } => "LS0217",
+            Self::Registry(_) => "LS0218",
         }
+    }
+
+    /// A name that breaks its rule.
+    #[expect(clippy::needless_pass_by_value, reason = "it stands where an error is mapped")]
+    pub(crate) fn unusable(error: InvalidName) -> Self {
+        Self::Unusable(error.to_string())
     }
 
     pub(crate) fn header(name: &'static str, reason: impl Into<String>) -> Self {

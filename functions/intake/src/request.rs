@@ -1,10 +1,12 @@
 //! What came in over HTTP, without any framework's types.
 
 /// A request to `/hooks/<source>`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request<'a> {
     /// The source's name, from the path.
     pub source: &'a str,
+    /// What stands after the `?` of the address; empty when nothing does. It may hold a secret.
+    pub query: &'a str,
     /// The headers.
     pub headers: Headers,
     /// The raw body: signatures are over these bytes, whatever their encoding.

@@ -6,12 +6,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use longshore_policy::Provider;
 use longshore_ports::Secret;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use crate::percent::unhex;
-use crate::request::Headers;
+use crate::percent::{self, unhex};
+use crate::request::{Headers, Request};
 use crate::{Refusal, sign};
 
 /// How far a signed timestamp may be from now, in seconds: what Standard Webhooks recommends.
@@ -20,33 +19,91 @@ const TOLERANCE_S: i64 = 5 * 60;
 /// The most signatures of one header that are looked at.
 const MAX_SIGNATURES: usize = 8;
 
-/// Verifies that `body` was sent by a holder of one of `secrets`, now.
+/// How a provider proves who it is.
+pub(crate) enum Proof {
+    /// A signature over the body.
+    Mac(Mac),
+    /// A token; or such a signature, where the provider can make one.
+    Token(Option<Mac>),
+    /// GitLab's two ways.
+    Gitlab,
+    /// Standard Webhooks.
+    Standard,
+}
+
+/// An HMAC-SHA-256 over the raw body, in hexadecimal digits.
+pub(crate) struct Mac {
+    /// The headers that may hold it; the first that is there counts.
+    pub(crate) headers: &'static [&'static str],
+    /// What stands before the digits.
+    pub(crate) prefix: &'static str,
+}
+
+/// Verifies that `request` was sent by a holder of one of `secrets`, now.
 pub(crate) fn verify(
-    provider: Provider,
+    proof: &Proof,
     secrets: &[Secret],
-    headers: &Headers,
-    body: &[u8],
+    request: &Request<'_>,
     now: Timestamp,
 ) -> Result<(), Refusal> {
     if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().trim_ascii().is_empty()) {
         return Err(Refusal::UnusableSecret("it is empty"));
     }
-    match provider {
-        Provider::Github => github(secrets, headers, body),
-        Provider::Gitlab => gitlab(secrets, headers, body, now),
-        Provider::CloudEvents => cloudevents(secrets, headers, body, now),
+    let (headers, body) = (&request.headers, request.body);
+    match proof {
+        Proof::Mac(kind) => mac(kind, secrets, headers, body),
+        Proof::Token(Some(kind)) if kind.given(headers).is_some() => mac(kind, secrets, headers, body),
+        Proof::Token(_) => token(secrets, request),
+        Proof::Gitlab => gitlab(secrets, headers, body, now),
+        Proof::Standard => standard(secrets, headers, body, now),
     }
 }
 
-fn github(secrets: &[Secret], headers: &Headers, body: &[u8]) -> Result<(), Refusal> {
-    let given = headers
-        .get("x-hub-signature-256")
-        .ok_or(Refusal::Signature("no X-Hub-Signature-256; set the webhook's secret at GitHub"))?;
-    let given = given.strip_prefix("sha256=").and_then(unhex).unwrap_or_default();
+impl Mac {
+    fn given<'a>(&self, headers: &'a Headers) -> Option<&'a str> {
+        self.headers.iter().find_map(|name| headers.get(name))
+    }
+}
+
+fn mac(kind: &Mac, secrets: &[Secret], headers: &Headers, body: &[u8]) -> Result<(), Refusal> {
+    let name = kind.headers[0];
+    let given = kind.given(headers).ok_or_else(|| {
+        Refusal::Signature(format!("no {name}; set the webhook's secret where it is sent from"))
+    })?;
+    let given = given.strip_prefix(kind.prefix).and_then(unhex).unwrap_or_default();
     let any = secrets.iter().fold(Choice::from(0), |any, secret| {
         any | sign::mac(secret.expose(), &[body]).ct_eq(given.as_slice())
     });
-    check(any, "X-Hub-Signature-256 is not what any valid secret of this source makes of the body")
+    check(any, || format!("{name} is not what any valid secret of this source makes of the body"))
+}
+
+/// A token comes as `Bearer`, as the password of `Basic`, or, from who can set no headers, in the address.
+fn token(secrets: &[Secret], request: &Request<'_>) -> Result<(), Refusal> {
+    let by_header = request.headers.get("authorization").and_then(in_authorization);
+    let by_address = percent::form_field(request.query.as_bytes(), "token");
+    let given = by_header.or_else(|| by_address.and_then(|token| percent::decode(token, true)));
+    let given = given.ok_or_else(|| {
+        Refusal::Signature(
+            "neither Authorization: Bearer, nor Basic, nor ?token=; send this source's token".into(),
+        )
+    })?;
+    let any = secrets.iter().fold(Choice::from(0), |any, secret| any | same(&given, secret));
+    check(any, || "the token is no valid secret of this source".into())
+}
+
+fn in_authorization(value: &str) -> Option<Vec<u8>> {
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().as_bytes().to_vec());
+    }
+    let pair = STANDARD.decode(rest.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let colon = pair.iter().position(|&byte| byte == b':')?;
+    Some(pair[colon + 1..].to_vec())
+}
+
+/// Both sides hashed: a comparison of unequal lengths would end early.
+fn same(given: &[u8], secret: &Secret) -> Choice {
+    sign::mac(b"token", &[given]).ct_eq(&sign::mac(b"token", &[secret.expose()]))
 }
 
 /// A secret that starts with `whsec_` is a signing token, any other a plain one: each has one meaning.
@@ -55,7 +112,7 @@ fn gitlab(secrets: &[Secret], headers: &Headers, body: &[u8], now: Timestamp) ->
     let signed = Signed::read(headers);
     if token.is_empty() && signed.is_none() {
         return Err(Refusal::Signature(
-            "neither webhook-signature nor X-Gitlab-Token; set the webhook's token at GitLab",
+            "neither webhook-signature nor X-Gitlab-Token; set the webhook's token at GitLab".into(),
         ));
     }
     let (mut by_token, mut by_signature) = (Choice::from(0), Choice::from(0));
@@ -64,39 +121,38 @@ fn gitlab(secrets: &[Secret], headers: &Headers, body: &[u8], now: Timestamp) ->
             let key = sign::standard_key(secret).ok_or(NOT_BASE64)?;
             by_signature |= signed.as_ref().map_or(Choice::from(0), |signed| signed.matches(&key, body));
         } else {
-            // Both sides hashed: a comparison of unequal lengths would end early.
-            by_token |= sign::mac(b"token", &[token]).ct_eq(&sign::mac(b"token", &[secret.expose()]));
+            by_token |= same(token, secret);
         }
     }
-    check(
-        by_token | by_signature,
-        "neither webhook-signature nor X-Gitlab-Token fits a valid secret of this source",
-    )?;
+    check(by_token | by_signature, || {
+        "neither webhook-signature nor X-Gitlab-Token fits a valid secret of this source".into()
+    })?;
     match signed {
         Some(signed) if bool::from(by_signature) => signed.fresh(now),
         _ => Ok(()),
     }
 }
 
-fn cloudevents(secrets: &[Secret], headers: &Headers, body: &[u8], now: Timestamp) -> Result<(), Refusal> {
-    let signed = Signed::read(headers).ok_or(Refusal::Signature(
-        "no webhook-id, webhook-timestamp and webhook-signature; sign as Standard Webhooks says",
-    ))?;
+fn standard(secrets: &[Secret], headers: &Headers, body: &[u8], now: Timestamp) -> Result<(), Refusal> {
+    let signed = Signed::read(headers).ok_or_else(|| {
+        Refusal::Signature(
+            "no webhook-id, webhook-timestamp and webhook-signature; sign as Standard Webhooks says".into(),
+        )
+    })?;
     let mut any = Choice::from(0);
     for secret in secrets {
         any |= signed.matches(&sign::standard_key(secret).ok_or(NOT_BASE64)?, body);
     }
-    check(
-        any,
-        "webhook-signature is not what any valid secret of this source makes of id, timestamp and body",
-    )?;
+    check(any, || {
+        "webhook-signature is not what any valid secret of this source makes of id, timestamp and body".into()
+    })?;
     signed.fresh(now)
 }
 
 const NOT_BASE64: Refusal = Refusal::UnusableSecret("after whsec_ there must be base64");
 
-fn check(holds: Choice, otherwise: &'static str) -> Result<(), Refusal> {
-    if bool::from(holds) { Ok(()) } else { Err(Refusal::Signature(otherwise)) }
+fn check(holds: Choice, otherwise: impl FnOnce() -> String) -> Result<(), Refusal> {
+    if bool::from(holds) { Ok(()) } else { Err(Refusal::Signature(otherwise())) }
 }
 
 /// The headers of Standard Webhooks.

@@ -3,8 +3,9 @@
 mod support;
 
 use longshore_intake::{Answer, sign};
+use longshore_policy::Provider;
 use longshore_ports::Secret;
-use support::{GITHUB, GITLAB, MAX_BODY, NOW, SIGNING, World, borrowed, sample};
+use support::{GITHUB, GITLAB, MAX_BODY, NOW, SIGNING, TOLD, World, borrowed, sample};
 
 #[track_caller]
 fn refused(world: &World, answer: &Answer, status: u16, code: &str) {
@@ -268,5 +269,145 @@ async fn either_secret_is_valid_while_one_is_rotated() {
             ("x-hub-signature-256", &*signature),
         ];
         assert_eq!(world.send("github", &headers, &body).await.status, 202);
+    }
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_refused_whatever_the_body_holds() {
+    let world = World::new();
+    for source in TOLD.map(Provider::name) {
+        for (given, query) in [
+            ("", ""),
+            ("Bearer", ""),
+            ("Bearer ", ""),
+            ("Bearer sample-toke", ""),
+            ("Bearer sample-token2", ""),
+            ("Basic c2FtcGxlLXRva2Vu", ""),
+            ("Basic %%%", ""),
+            ("Digest sample-token", ""),
+            ("sample-token", ""),
+            ("Bearer wrong", "?token=sample-token"),
+            ("", "?token="),
+            ("", "?token=%zz"),
+            ("", "?tokens=sample-token"),
+        ] {
+            let headers = [("content-type", "application/json"), ("authorization", given)];
+            let headers = if given.is_empty() { &headers[..1] } else { &headers[..] };
+            let answer = world.send(&format!("{source}{query}"), headers, b"\xff").await;
+            refused(&world, &answer, 401, "LS0203");
+        }
+    }
+}
+
+#[tokio::test]
+async fn forged_signatures_of_the_forges_are_refused() {
+    let world = World::new();
+    for (name, header) in [
+        ("bitbucket/push", "X-Hub-Signature"),
+        ("gitea/push", "X-Gitea-Signature"),
+        ("forgejo/push", "X-Forgejo-Signature"),
+        ("grafana/firing_signed", "X-Grafana-Alerting-Signature"),
+    ] {
+        let (headers, body) = sample(name);
+        let source = name.split('/').next().unwrap();
+        let right = borrowed(&headers).into_iter().find(|(name, _)| *name == header).unwrap().1;
+        for bad in ["", "00", "zz", &right[..right.len() - 2], &format!("x{right}"), &format!("sha1={right}")]
+        {
+            let mut all = vec![(header, bad)];
+            all.extend(borrowed(&headers).into_iter().filter(|(name, _)| *name != header));
+            refused(&world, &world.send(source, &all, &body).await, 401, "LS0203");
+        }
+        let longer = [&body[..], b" "].concat();
+        refused(&world, &world.send(source, &borrowed(&headers), &longer).await, 401, "LS0203");
+    }
+}
+
+#[tokio::test]
+async fn lists_without_end_are_refused_whole() {
+    let world = World::new();
+    let many = |item: &str| vec![item; 100_000].join(",");
+    let alert = r#"{"status":"firing","labels":{},"startsAt":"2026-11-24T10:00:00Z"}"#;
+    let alerts = format!("{{\"alerts\":[{}]}}", vec![alert; 2_001].join(","));
+    refused(&world, &world.told("alertmanager", alerts.as_bytes()).await, 413, "LS0217");
+    // Beyond the limit nothing is looked at: it costs only its bytes.
+    let alerts = format!("{{\"alerts\":[{},{}]}}", vec![alert; 2_000].join(","), many("0"));
+    refused(&world, &world.told("grafana", alerts.as_bytes()).await, 413, "LS0217");
+    let notice = r#"{"id":"1","action":"pull","target":{}}"#;
+    let notices = format!("{{\"events\":[{}]}}", vec![notice; 2_001].join(","));
+    refused(&world, &world.told("oci", notices.as_bytes()).await, 413, "LS0217");
+    let event = r#"{"specversion":"1.0","id":"1","source":"s","type":"x","data":0}"#;
+    let events = format!("[{}]", vec![event; 2_001].join(","));
+    let media = [("content-type", "application/cloudevents-batch+json")];
+    refused(&world, &world.events(&media, events.as_bytes()).await, 413, "LS0217");
+}
+
+#[tokio::test]
+async fn messages_have_a_cap_of_their_own() {
+    let world = World::new();
+    let body = vec![b' '; (256 << 10) + 1];
+    for source in ["falco", "dockerhub", "quay", "cloudwatch"] {
+        refused(&world, &world.told(source, &body).await, 413, "LS0202");
+    }
+}
+
+#[tokio::test]
+async fn hostile_bodies_are_told_apart_whoever_sends_them() {
+    let world = World::new();
+    let nested = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    let falco = |fields: &str| {
+        format!(
+            r#"{{"output":"","priority":"","rule":"","time":"2026-11-24T10:00:00Z","output_fields":{{{fields}}}}}"#
+        )
+    };
+    let alert = |labels: &str| {
+        format!(
+            r#"{{"alerts":[{{"status":"firing","startsAt":"2026-11-24T10:00:00Z","labels":{{{labels}}}}}]}}"#
+        )
+    };
+    for (source, body, code) in [
+        ("alertmanager", "{}".into(), "LS0207"),
+        ("alertmanager", r#"{"alerts":[{}]}"#.into(), "LS0207"),
+        ("alertmanager", r#"{"alerts":[],"alerts":[]}"#.into(), "LS0207"),
+        ("alertmanager", r#"{"alerts":7}"#.into(), "LS0207"),
+        ("alertmanager", alert(r#""a":1e999"#), "LS0206"),
+        ("alertmanager", alert(r#""a":"\ud800""#), "LS0206"),
+        ("alertmanager", alert(r#""a":"b"#), "LS0206"),
+        ("alertmanager", alert(r#""a":[]"#), "LS0207"),
+        ("falco", falco(&format!(r#""a":{nested}"#)), "LS0206"),
+        ("falco", falco(r#""a":1e999"#), "LS0206"),
+        ("falco", nested.clone(), "LS0207"),
+        ("falco", falco("").replace("2026-", "20260-"), "LS0207"),
+        ("oci", r#"{"events":[{"id":"1","action":"push"}]}"#.into(), "LS0207"),
+        ("dockerhub", "[]".into(), "LS0207"),
+        ("quay", "null".into(), "LS0207"),
+        ("cloudwatch", "{}".into(), "LS0207"),
+        ("cloudwatch", r#"{"Type":"Notification","Message":"not json"}"#.into(), "LS0206"),
+        ("cloudwatch", r#"{"Type":"Notification","Message":"{}"}"#.into(), "LS0207"),
+    ] {
+        let answer = world.told(source, body.as_bytes()).await;
+        let shown: String = body.chars().take(80).collect();
+        assert_eq!(answer.code, Some(code), "{source} {shown}: {:?}", answer.message);
+        refused(&world, &answer, 400, code);
+    }
+}
+
+#[tokio::test]
+async fn forms_and_headers_that_the_forges_need_are_named() {
+    let world = World::new();
+    for name in ["gitea/push", "bitbucket/push"] {
+        let (headers, body) = sample(name);
+        let source = name.split('/').next().unwrap();
+        for (header, status, code) in [
+            ("X-Gitea-Event", 400, "LS0209"),
+            ("X-Gitea-Delivery", 400, "LS0209"),
+            ("X-Event-Key", 400, "LS0209"),
+            ("X-Request-UUID", 400, "LS0209"),
+            ("Content-Type", 415, "LS0208"),
+        ] {
+            let less: Vec<_> = borrowed(&headers).into_iter().filter(|(name, _)| *name != header).collect();
+            if less.len() < headers.len() {
+                refused(&world, &world.send(source, &less, &body).await, status, code);
+            }
+        }
     }
 }

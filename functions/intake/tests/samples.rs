@@ -4,27 +4,18 @@
 
 mod support;
 
-use std::path::Path;
-
 use longshore_events::Data;
 use serde_json::{Value, json};
-use support::{World, borrowed, sample};
+use support::{World, borrowed, sample, samples};
 
 #[tokio::test]
 async fn every_sample_becomes_what_its_snapshot_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/providers");
-    let mut seen = 0;
-    for provider in ["github", "gitlab"] {
-        for entry in std::fs::read_dir(folder.join(provider)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "headers") {
-                let name = path.file_stem().unwrap().to_str().unwrap();
-                insta::assert_json_snapshot!(format!("{provider}_{name}"), result(provider, name).await);
-                seen += 1;
-            }
-        }
+    let names = samples();
+    assert!(names.len() >= 80, "{} samples", names.len());
+    for name in names {
+        let (provider, short) = name.split_once('/').unwrap();
+        insta::assert_json_snapshot!(format!("{provider}_{short}"), result(provider, short).await);
     }
-    assert!(seen >= 20, "{seen} samples");
 }
 
 async fn result(provider: &str, name: &str) -> Value {

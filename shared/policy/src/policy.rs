@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use longshore_events::{EnvironmentName, ImageName, RefName, RepositoryName, ServiceName};
 
 use crate::Watch;
+use crate::rules::PROVIDERS;
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +70,35 @@ pub enum Provider {
     Github,
     /// GitLab: the plain `X-Gitlab-Token`, or Standard Webhooks' signature.
     Gitlab,
+    /// Bitbucket Cloud: `X-Hub-Signature`.
+    Bitbucket,
+    /// Gitea: `X-Gitea-Signature`.
+    Gitea,
+    /// Forgejo: `X-Forgejo-Signature`.
+    Forgejo,
+    /// A registry that sends the notifications of CNCF's distribution: a token.
+    Oci,
+    /// Docker Hub: a token.
+    DockerHub,
+    /// Quay: a token.
+    Quay,
+    /// Prometheus' Alertmanager: a token.
+    Alertmanager,
+    /// Grafana's alerting: a token, or `X-Grafana-Alerting-Signature`.
+    Grafana,
+    /// Falco's `http_output`, or falcosidekick: a token.
+    Falco,
+    /// CloudWatch's alarms, through SNS or an API destination of EventBridge: a token.
+    CloudWatch,
     /// CloudEvents over HTTP, signed as Standard Webhooks.
     CloudEvents,
+}
+
+impl Provider {
+    /// Its name in the configuration and in events.
+    pub fn name(self) -> &'static str {
+        PROVIDERS.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// A Git repository.

@@ -9,8 +9,21 @@ use crate::policy::{Provider, Strategy};
 use crate::suggest::{self, nearest, quoted};
 
 /// What sources may speak.
-pub(crate) const PROVIDERS: &[(&str, Provider)] =
-    &[("github", Provider::Github), ("gitlab", Provider::Gitlab), ("cloudevents", Provider::CloudEvents)];
+pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
+    ("github", Provider::Github),
+    ("gitlab", Provider::Gitlab),
+    ("bitbucket", Provider::Bitbucket),
+    ("gitea", Provider::Gitea),
+    ("forgejo", Provider::Forgejo),
+    ("oci", Provider::Oci),
+    ("dockerhub", Provider::DockerHub),
+    ("quay", Provider::Quay),
+    ("alertmanager", Provider::Alertmanager),
+    ("grafana", Provider::Grafana),
+    ("falco", Provider::Falco),
+    ("cloudwatch", Provider::CloudWatch),
+    ("cloudevents", Provider::CloudEvents),
+];
 /// How releases may replace each other.
 pub(crate) const STRATEGIES: &[(&str, Strategy)] = &[("rolling", Strategy::Rolling)];
 

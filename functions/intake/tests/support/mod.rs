@@ -9,14 +9,20 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_events::{Event, EventId, RefName, RepositoryName};
+use longshore_events::{Digest, Event, EventId, ImageName, RefName, RepositoryName};
 use longshore_intake::{Answer, Headers, Intake, Request, sign};
-use longshore_policy::{Environment, Host, Policy, Provider, Repository, Source, Strategy};
+use longshore_policy::{
+    Environment, Host, Policy, Probe, Provider, Repository, Run, Service, Source, Strategy,
+};
 use longshore_ports::journal::{Commit, CommitError, Committed, Open, Opened, Owed};
-use longshore_ports::{Clock, ErrorKind, Facts, Journal, PortError, Secret, Secrets};
+use longshore_ports::{Clock, ErrorKind, Facts, Journal, PortError, Registry, Resolved, Secret, Secrets};
 
 pub(crate) const GITHUB: &str = "It's a Secret to Everybody";
 pub(crate) const GITLAB: &str = "sample-gitlab-token";
+pub(crate) const BITBUCKET: &str = "sample-bitbucket-secret";
+pub(crate) const GITEA: &str = "sample-gitea-secret";
+/// Of every source that is known by a token.
+pub(crate) const TOKEN: &str = "sample-token";
 pub(crate) const SIGNING: &str = "whsec_bG9uZ3Nob3JlIHNhbXBsZSBzaWduaW5nIGtleSAzMmI=";
 /// When the signed sample was sent, in seconds since 1970.
 pub(crate) const NOW: i64 = 1_795_514_400;
@@ -35,8 +41,9 @@ pub(crate) struct Memory {
 
 #[async_trait]
 impl Facts for Memory {
-    async fn latest(&self, _: &str, _: &str) -> Result<Option<Event>, PortError> {
-        Err(down())
+    async fn latest(&self, kind: &str, subject: &str) -> Result<Option<Event>, PortError> {
+        let events = self.events.lock().unwrap();
+        Ok(events.iter().rfind(|event| event.kind() == kind && event.subject == subject).cloned())
     }
 }
 
@@ -92,6 +99,22 @@ impl Secrets for Known {
     }
 }
 
+/// A registry in which every tag names one image.
+#[derive(Default)]
+pub(crate) struct Names(pub(crate) Mutex<Option<Digest>>);
+
+#[async_trait]
+impl Registry for Names {
+    async fn resolve(&self, image: &ImageName, _: &str) -> Result<Option<Resolved>, PortError> {
+        if image.as_str() == "quay.io/acme/away" {
+            return Err(down());
+        }
+        let digest = self.0.lock().unwrap().clone();
+        let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
+        Ok(digest.map(|digest| Resolved { digest, media_type, platforms: Vec::new() }))
+    }
+}
+
 struct Still;
 
 impl Clock for Still {
@@ -102,6 +125,7 @@ impl Clock for Still {
 
 pub(crate) struct World {
     pub(crate) journal: Arc<Memory>,
+    pub(crate) registry: Arc<Names>,
     intake: Intake,
 }
 
@@ -111,22 +135,60 @@ impl World {
             ("github", vec!["a newer secret", GITHUB]),
             ("gitlab", vec![SIGNING, GITLAB]),
             ("events", vec![SIGNING]),
+            ("bitbucket", vec!["a newer secret", BITBUCKET]),
+            ("gitea", vec!["a newer secret", GITEA]),
+            ("token", vec!["a newer secret", TOKEN]),
             ("empty", vec![GITHUB, ""]),
             ("damaged", vec!["whsec_no base64"]),
         ]));
         let journal = Arc::new(Memory::default());
+        let registry = Arc::new(Names(Mutex::new(Some(digest("a")))));
         let intake = Intake {
             journal: journal.clone(),
             secrets: Arc::new(secrets),
             clock: Arc::new(Still),
             policy: Arc::new(policy()),
+            registry: registry.clone(),
         };
-        Self { journal, intake }
+        Self { journal, registry, intake }
     }
 
     pub(crate) async fn send(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let headers: Headers = headers.iter().copied().collect();
-        self.intake.receive(&Request { source, headers, body }).await
+        let (source, query) = source.split_once('?').unwrap_or((source, ""));
+        self.intake.receive(&Request { source, query, headers, body }).await
+    }
+
+    /// With a token.
+    pub(crate) async fn told(&self, source: &str, body: &[u8]) -> Answer {
+        let token = format!("Bearer {TOKEN}");
+        let headers = [("content-type", "application/json"), ("authorization", &token)];
+        self.send(source, &headers, body).await
+    }
+
+    /// With whatever proves to `source` that the body is genuine, before the other headers.
+    pub(crate) async fn genuine(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let hex = |secret| sign::github(&Secret::new(secret), body)["sha256=".len()..].to_owned();
+        let proof = match source {
+            "github" => vec![("x-hub-signature-256", format!("sha256={}", hex(GITHUB)))],
+            "gitlab" => vec![("x-gitlab-token", GITLAB.to_owned())],
+            "bitbucket" => vec![("x-hub-signature", format!("sha256={}", hex(BITBUCKET)))],
+            "gitea" | "forgejo" => {
+                vec![("x-gitea-signature", hex(GITEA)), ("x-forgejo-signature", hex(GITEA))]
+            }
+            "events" => sign::standard(&Secret::new(SIGNING), "msg", NOW, body).unwrap().to_vec(),
+            "grafana" => vec![("x-grafana-alerting-signature", hex(TOKEN))],
+            _ => vec![("authorization", format!("Bearer {TOKEN}"))],
+        };
+        let mut all: Vec<(&str, &str)> = proof.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.extend(headers);
+        self.send(source, &all, body).await
+    }
+
+    /// A sample, as it is.
+    pub(crate) async fn sample(&self, name: &str) -> Answer {
+        let (headers, body) = sample(name);
+        self.send(name.split('/').next().unwrap(), &borrowed(&headers), &body).await
     }
 
     /// As GitHub, signed with the right secret.
@@ -162,6 +224,33 @@ impl World {
     }
 }
 
+pub(crate) fn digest(digit: &str) -> Digest {
+    Digest::new(format!("sha256:{}", digit.repeat(64))).unwrap()
+}
+
+/// An image from outside, followed under the tag `latest`.
+fn service(name: &str, image: &str) -> Service {
+    let ready = Probe { path: None, interval_ms: 1, timeout_ms: 1, failures: 1 };
+    Service {
+        name: name.parse().unwrap(),
+        source: None,
+        image: ImageName::new(image).unwrap(),
+        tag: "latest".into(),
+        run: Run { env: BTreeMap::new(), args: None, ready, health: None, drain_ms: 1, stop_ms: 1 },
+    }
+}
+
+/// The sources that are known by a token.
+pub(crate) const TOLD: [Provider; 7] = [
+    Provider::Oci,
+    Provider::DockerHub,
+    Provider::Quay,
+    Provider::Alertmanager,
+    Provider::Grafana,
+    Provider::Falco,
+    Provider::CloudWatch,
+];
+
 fn policy() -> Policy {
     let any = "127.0.0.1:0".parse().unwrap();
     let source = |name: &str, provider, secret: &str| Source {
@@ -171,20 +260,33 @@ fn policy() -> Policy {
     };
     Policy {
         host: Host { listen: any, proxy: any, data: ".".into(), max_body: MAX_BODY, ref_check_ms: 60_000 },
-        sources: vec![
-            source("github", Provider::Github, "github"),
-            source("gitlab", Provider::Gitlab, "gitlab"),
-            source("events", Provider::CloudEvents, "events"),
-            source("no-secret", Provider::Github, "missing"),
-            source("empty-secret", Provider::Github, "empty"),
-            source("damaged-secret", Provider::CloudEvents, "damaged"),
-        ],
+        sources: TOLD
+            .map(|provider| source(provider.name(), provider, "token"))
+            .into_iter()
+            .chain([
+                source("bitbucket", Provider::Bitbucket, "bitbucket"),
+                source("gitea", Provider::Gitea, "gitea"),
+                source("forgejo", Provider::Forgejo, "gitea"),
+                source("github", Provider::Github, "github"),
+                source("gitlab", Provider::Gitlab, "gitlab"),
+                source("events", Provider::CloudEvents, "events"),
+                source("no-secret", Provider::Github, "missing"),
+                source("empty-secret", Provider::Github, "empty"),
+                source("damaged-secret", Provider::CloudEvents, "damaged"),
+            ])
+            .collect(),
         repositories: vec![Repository {
             name: RepositoryName::new("acme/shop").unwrap(),
             url: None,
             branch: RefName::branch("main").unwrap(),
         }],
-        services: Vec::new(),
+        services: vec![
+            service("api", "127.0.0.1:5055/acme/shop"),
+            service("web", "ghcr.io/acme/web"),
+            service("hub", "docker.io/acme/hub"),
+            service("quay", "quay.io/acme/quay"),
+            service("away", "quay.io/acme/away"),
+        ],
         environments: vec![Environment {
             name: "staging".parse().unwrap(),
             services: vec!["api".parse().unwrap()],
@@ -204,6 +306,24 @@ pub(crate) fn sample(name: &str) -> (Vec<(String, String)>, Vec<u8>) {
         headers.lines().map(|line| field(line).unwrap()).collect(),
         std::fs::read(path.with_extension("body")).unwrap(),
     )
+}
+
+/// The names of all samples, `<source>/<name>`, in order.
+pub(crate) fn samples() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/providers");
+    let entries = |path: &Path| std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let sources: Vec<std::path::PathBuf> = entries(&folder);
+    let files = sources.iter().filter(|path| path.is_dir()).flat_map(|path| {
+        let files: Vec<std::path::PathBuf> = entries(path);
+        files
+    });
+    let name = |path: std::path::PathBuf| {
+        let relative = path.strip_prefix(&folder).unwrap().with_extension("");
+        path.extension().is_some_and(|end| end == "headers").then(|| relative.display().to_string())
+    };
+    let mut names: Vec<String> = files.filter_map(name).collect();
+    names.sort();
+    names
 }
 
 pub(crate) fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
