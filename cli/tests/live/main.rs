@@ -7,6 +7,7 @@ mod client;
 mod forge;
 mod host;
 mod images;
+mod providers;
 mod registry;
 mod stage;
 mod stop;
