@@ -13,6 +13,8 @@ pub(crate) struct Context {
     /// Where peers are kept between runs.
     pub(crate) cache: PathBuf,
     cargo: OsString,
+    /// Where programs are looked for.
+    path: OsString,
     /// Variables that `cargo run` set for this program alone.
     inherited: Vec<OsString>,
 }
@@ -30,7 +32,8 @@ impl Context {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned();
         let inherited = std::env::vars_os().map(|(name, _)| name).filter(is_of_cargo_run).collect();
         let cargo = set("CARGO").unwrap_or_else(|| "cargo".into());
-        Ok(Self { root, cache: cache.join("longshore/peers"), cargo, inherited })
+        let path = set("PATH").unwrap_or_default();
+        Ok(Self { root, cache: cache.join("longshore/peers"), cargo, path, inherited })
     }
 
     /// Cargo, at the workspace's root.
@@ -38,6 +41,12 @@ impl Context {
         let mut command = self.program(&self.cargo);
         command.args(arguments);
         command
+    }
+
+    /// The search path, with these folders first.
+    pub(crate) fn path_from(&self, folders: Vec<PathBuf>) -> Result<OsString, Failure> {
+        let all = folders.into_iter().chain(std::env::split_paths(&self.path));
+        std::env::join_paths(all).map_err(|error| format!("PATH: {error}").into())
     }
 
     /// Any program, at the workspace's root, in the environment that the person has.

@@ -39,11 +39,24 @@ const MEASURED_AGAINST: [Unpacked; 3] = [
     Unpacked { package: "webhook", parts: &["webhook"], program: "usr/bin/webhook", version: "2.8" },
     // Of Debian 12 on, `nginx-light` is `nginx` with one module that is not needed here.
     Unpacked { package: "nginx-light", parts: &["nginx"], program: "usr/sbin/nginx", version: "1.22" },
+    REGISTRY,
+];
+
+const REGISTRY: Unpacked = Unpacked {
+    package: "docker-registry",
+    parts: &["docker-registry"],
+    program: "usr/bin/docker-registry",
+    version: "2.8",
+};
+
+/// Programs whose webhooks the tests take, unpacked: as packages they would start services.
+const TESTED_AGAINST: [Unpacked; 2] = [
+    REGISTRY,
     Unpacked {
-        package: "docker-registry",
-        parts: &["docker-registry"],
-        program: "usr/bin/docker-registry",
-        version: "2.8",
+        package: "prometheus-alertmanager",
+        parts: &["prometheus-alertmanager"],
+        program: "usr/bin/prometheus-alertmanager",
+        version: "0.25",
     },
 ];
 
@@ -71,7 +84,15 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     for package in [debian::SKOPEO, debian::BUILDAH] {
         step(&format!("peer {}", package.program), || debian::bring(context, &package))?;
     }
+    for peer in &TESTED_AGAINST {
+        step(&format!("peer {} {}", peer.package, peer.version), || peer.bring(context))?;
+    }
     Ok(tools)
+}
+
+/// The folders of the unpacked programs that the tests start by their names.
+pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
+    TESTED_AGAINST.iter().filter_map(|peer| Some(peer.path(context).parent()?.to_owned())).collect()
 }
 
 /// Brings cargo's helpers alone.
@@ -94,10 +115,9 @@ fn list(context: &Context) {
         let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
         println!("{:<24} {there}", wheel.to_string());
     }
-    for peer in &MEASURED_AGAINST {
+    for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]) {
         let path = peer.path(context);
-        let there =
-            if path.is_file() { path.display().to_string() } else { "for bench; not there yet".into() };
+        let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
         println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
     }
     for package in [debian::SKOPEO, debian::BUILDAH] {

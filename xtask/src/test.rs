@@ -11,13 +11,14 @@ pub(crate) fn all(context: &Context, _: &[String]) -> Result<(), Failure> {
     // One build for all that follows: with the tests' dev-dependencies, and with the programs that they start.
     run("build", &mut context.cargo(["build", "--workspace", "--bins", "--tests", "--all-features"]))?;
     run("doctests", &mut context.cargo(["test", "--workspace", "--all-features", "--doc", "--quiet"]))?;
+    let path = context.path_from(peers::folders(context))?;
     let Some(nextest) = tools.nextest else {
         eprintln!(
             "note: cargo-nextest cannot be brought without pip; plain `cargo test` runs the same tests"
         );
         let cargo = ["test", "--workspace", "--all-features", "--bins", "--lib", "--tests", "--no-fail-fast"];
-        return run_last("tests", &mut context.cargo(cargo));
+        return run_last("tests", context.cargo(cargo).env("PATH", path));
     };
     let arguments = ["nextest", "run", "--workspace", "--all-features"];
-    run_last("tests", context.program(nextest).args(arguments))
+    run_last("tests", context.program(nextest).args(arguments).env("PATH", path))
 }

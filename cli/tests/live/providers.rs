@@ -28,7 +28,7 @@ impl Peer {
         let mut command = Command::new(program);
         command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| {
-            panic!("{program}: {error}; `cargo xtask peers` brings it (Debian: apt-get install {program})")
+            panic!("{program}: {error}; `cargo xtask test` brings it and tells where it is")
         });
         let peer = Self(child);
         eventually(&format!("{program} listens"), || TcpStream::connect(at).is_ok());
