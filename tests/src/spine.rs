@@ -182,6 +182,10 @@ pub fn run(run: &Run) -> Report {
     if !outcome.rested {
         wrong.push("it never came to rest".into());
     }
+    if run.record {
+        // What was said, in order: the world's side of the story stands above it.
+        journal.events().iter().for_each(|event| air.note(|| format!("SAID {}", event.to_json())));
+    }
     Report { outcome, wrong, history: air.history() }
 }
 

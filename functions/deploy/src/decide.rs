@@ -10,7 +10,7 @@ use longshore_policy::{Environment, Probe, Service, Strategy};
 use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
 use crate::{
-    Apply, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict,
+    Apply, Asked, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict,
     choose::{Choice, choose},
     rollout,
 };
@@ -88,7 +88,7 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
     match cause {
         Cause::Told(told) => match told.input {
             Input::ImagePushed(image) => state.heard(&image, told.link, context.at.now),
-            Input::RequestMade(request) => return roll_back(context, state, &request, &told.link),
+            Input::RequestMade(request) => return roll_back(context, state, &request, told.link),
         },
         Cause::Failed(failure) => return rollout::gave_up(context, state, &failure.error),
         Cause::Woken | Cause::Done => {}
@@ -102,6 +102,9 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
 
 /// Nothing goes on: begins what was chosen, or rests.
 fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
+    if let Some(asked) = state.asked.take() {
+        return go_back(context, state, asked);
+    }
     let Some(target) = choice.take else { return rest(context, state, &choice) };
     let verdict = context.verdict(&target.image);
     if let Some(reason) = verdict.and_then(|verdict| verdict.bad.clone()) {
@@ -232,36 +235,48 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
     rollout::wish(context, decided, rollout)
 }
 
-/// Somebody asked to go back: out of the rollout that goes on, or to the good release before.
-fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, link: &Link) -> Decided {
+/// Somebody asked to go back: out of the rollout that goes on, or, once nothing does, to the good release before.
+fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, link: Link) -> Decided {
     let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let reason = format!("{} asked to roll back{why}", request.who);
-    if let Some(rollout) = state.rollout.take() {
-        return match rollout.stage {
-            Stage::Back(_) | Stage::Withdraw | Stage::Finish => rollout::advance(
-                context,
-                state.clone(),
-                rollout,
-                choose(&state, context.seen, context.at.now),
-            ),
-            Stage::Start | Stage::Shift => rollout::back(context, Decision::rest(state), rollout, reason),
-        };
+    let choice = choose(&state, context.seen, context.at.now);
+    match state.rollout.take() {
+        Some(rollout) if matches!(rollout.stage, Stage::Start | Stage::Shift) => {
+            rollout::back(context, Decision::rest(state), rollout, reason)
+        }
+        Some(rollout) => rollout::advance(context, state, rollout, choice),
+        None => {
+            state.asked = Some(Asked { reason, link });
+            settle(context, state, choice)
+        }
     }
-    let bad = state.current.clone();
-    let (Some(bad), Lease::Free(generation), Some(good)) =
-        (bad, context.at.lease, state.previous.first().cloned())
-    else {
-        return nothing_before(context, state, link);
+}
+
+/// Goes back, as soon as nobody else has the lease.
+fn go_back(context: &Context<'_>, mut state: State, asked: Asked) -> Decided {
+    let (Some(bad), Some(good)) = (state.current.clone(), state.previous.first().cloned()) else {
+        return nothing_before(context, state, &asked.link);
+    };
+    let generation = match context.at.lease {
+        Lease::Free(generation) => generation,
+        lease => {
+            state.asked = Some(asked);
+            // A lease that was left over is dropped and taken anew.
+            let again = matches!(lease, Lease::Mine(_));
+            return if again { Decided { again, ..Decision::rest(state) } } else { wait(context, state) };
+        }
     };
     state.previous.remove(0);
-    let (subject, fact) = context.quarantine(&bad, &reason);
-    let to = Release { release: generation, link: link.clone(), ..good };
-    let decided = Decision::rest(state).say(subject, link, fact);
+    let (subject, fact) = context.quarantine(&bad, &asked.reason);
+    let to = Release { release: generation, link: asked.link.clone(), ..good };
+    let decided = Decision::rest(state).say(subject, &asked.link, fact);
     start(context, decided, to, true)
 }
 
+/// What else was heard of is looked at again: it may be what to run.
 fn nothing_before(context: &Context<'_>, state: State, link: &Link) -> Decided {
-    let Some(current) = state.current.clone() else { return Decision::rest(state) };
+    let decided = Decided { again: true, ..Decision::rest(state) };
+    let Some(current) = decided.state.current.clone() else { return decided };
     let target = Candidate {
         image: current.image,
         commit: current.commit,
@@ -271,9 +286,9 @@ fn nothing_before(context: &Context<'_>, state: State, link: &Link) -> Decided {
     };
     let fact = DeploymentFinished {
         failure: Some("there is no release before this one to go back to".into()),
-        ..context.finished(&state, &target, DeploymentOutcome::Refused)
+        ..context.finished(&decided.state, &target, DeploymentOutcome::Refused)
     };
-    Decision::rest(state).say(context.subject(), link, fact)
+    decided.say(context.subject(), link, fact)
 }
 
 fn run_spec(service: &Service) -> RunSpec {

@@ -26,7 +26,7 @@ use longshore_ports::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use state::{Candidate, Release, Rollout, Stage, State};
+pub use state::{Asked, Candidate, Release, Rollout, Stage, State};
 
 takes! {
     /// What `deploy` takes.

@@ -31,6 +31,18 @@ pub struct State {
     /// The rollout that goes on.
     #[serde(default)]
     pub rollout: Option<Rollout>,
+    /// Somebody asked to go back, and another function has the lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// A wish to go back to the good release before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Who asked, and why: the reason why the release that runs must not run again.
+    pub reason: String,
+    /// The link of what follows from it.
+    pub link: Link,
 }
 
 /// An image that may have to run.
@@ -137,7 +149,11 @@ impl State {
 
     /// Digests whose verdict matters for the next decision; those of the history only when it is to go back.
     pub(crate) fn in_question(&self, told: Option<&Digest>, to_go_back: bool) -> Vec<Digest> {
-        let previous = self.previous.iter().filter(|_| to_go_back).map(|release| &release.image.digest);
+        let previous = self
+            .previous
+            .iter()
+            .filter(|_| to_go_back || self.asked.is_some())
+            .map(|release| &release.image.digest);
         let candidates = self.candidates.iter().map(|candidate| &candidate.image.digest);
         let rollout = self.rollout.iter().map(|rollout| &rollout.to.image.digest);
         let mut digests: Vec<Digest> =

@@ -107,3 +107,33 @@ fn a_roll_back_in_mid_rollout_goes_out_of_it() {
     unit.asked_to_roll_back();
     assert_eq!(unit.weights(), [(digest(1), 100)]);
 }
+
+#[test]
+fn a_roll_back_waits_for_the_lease_and_is_not_lost() {
+    let mut unit = Unit::new();
+    unit.runs(1);
+    unit.runs(2);
+    let free = std::mem::replace(&mut unit.lease, Lease::Theirs);
+    unit.asked_to_roll_back();
+    assert_eq!(unit.weights(), [(digest(2), 100)]);
+    assert!(unit.last.wake.is_some(), "nobody else wakes it");
+    unit.lease = free;
+    unit.passes(1_000);
+    unit.turns(Phase::Ready);
+    unit.passes(1_000);
+    assert_eq!(unit.weights(), [(digest(1), 100)]);
+}
+
+#[test]
+fn a_roll_back_with_nothing_to_go_back_to_forgets_nothing_that_waits() {
+    let mut unit = Unit::new();
+    unit.runs(1);
+    let free = std::mem::replace(&mut unit.lease, Lease::Theirs);
+    unit.hears(image(2));
+    unit.asked_to_roll_back();
+    assert_eq!(unit.outcomes().last(), Some(&DeploymentOutcome::Refused));
+    assert!(unit.last.wake.is_some());
+    unit.lease = free;
+    unit.passes(1_000);
+    assert_eq!(unit.weights(), [(digest(1), 100), (digest(2), 0)]);
+}
