@@ -51,6 +51,27 @@ fn host(folder: &Path, registry: SocketAddr) -> Host {
     Host::start(folder)
 }
 
+/// Debian's Alertmanager reads its templates from a fixed place: unpacked, it gets a `/usr/share` of its own, with the
+/// folder that is named first, before the rest of the words are its arguments.
+const ALONE: [&str; 6] = [
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    "mount -t tmpfs none /usr/share && cp -r \"$1\" /usr/share/ && shift && \
+     exec prometheus-alertmanager \"$@\"",
+    "sh",
+];
+
+/// The folder `prometheus` of the `share` beside the folder that a program lies in.
+#[expect(clippy::disallowed_methods, reason = "a test is an entry point: it may read the environment")]
+fn beside(program: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).filter(|folder| folder.join(program).is_file());
+    let folder = folders.next().unwrap_or_else(|| panic!("{program}: `cargo xtask test` brings it"));
+    folder.join("../share/prometheus").display().to_string()
+}
+
 fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -168,7 +189,8 @@ fn a_real_alertmanager_raises_and_clears_an_alarm_once() {
         "--cluster.listen-address=".to_owned(),
     ];
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let _alertmanager = Peer::run("prometheus-alertmanager", &words, at);
+    let shared = beside("prometheus-alertmanager");
+    let _alertmanager = Peer::run("unshare", &[&ALONE[..], &[&shared], &words].concat(), at);
 
     let alert = |name: &str, ends: Value| {
         json!({
