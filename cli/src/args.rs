@@ -95,6 +95,10 @@ pub enum Command {
     Resume(SwitchArgs),
     /// Stop the host, the runner and everything that it runs.
     Down(DownArgs),
+    /// Write the journal, repositories, images and blobs to one file, also while the host runs.
+    Backup(BackupArgs),
+    /// Put a backup into a new data folder.
+    Restore(RestoreArgs),
     /// Print the completions of a shell.
     Completions(CompletionsArgs),
     /// Run processes for a host; started by `up`.
@@ -270,6 +274,28 @@ pub struct DownArgs {
     /// Stop the host alone: what runs goes on, and the next host finds it.
     #[arg(long)]
     pub keep_services: bool,
+}
+
+/// `longshore backup`
+#[derive(Debug, Clone, Args)]
+pub struct BackupArgs {
+    /// The file to write: a tar in zstd.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Put the secrets and the token in too.
+    #[arg(long)]
+    pub with_secrets: bool,
+    /// Overwrite a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `longshore restore`
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// The file that `backup` wrote.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// `longshore completions`

@@ -1,5 +1,6 @@
 //! The operator's commands: each asks the running host over HTTP, and prints what it says.
 
+mod backup;
 mod check;
 mod client;
 mod completions;
@@ -53,6 +54,8 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
         Command::Check(args) => return check::run(&args, output),
         Command::Demo(args) => return wait(demo::run(&args, output)),
         Command::Up(args) => up::up(args, global),
+        Command::Backup(args) => backup::backup(args, global),
+        Command::Restore(args) => backup::restore(args, global),
         Command::Runner(args) => up::runner(args),
         Command::Hook(hook) => up::hook(hook, global),
         Command::Init(args) => init::run(&args),

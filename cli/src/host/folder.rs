@@ -11,6 +11,9 @@ use longshore_ports::{Secret, Secrets as _};
 
 use crate::api::{HOST_FILE, Ready, TOKEN_FILE};
 
+/// What a backup is unpacked into: while this is there, not everything is in its place.
+pub(super) const RESTORING: &str = ".restoring";
+
 /// The data folder, held by this host as long as this lives.
 pub(super) struct DataFolder {
     /// Its absolute path.
@@ -34,6 +37,10 @@ impl DataFolder {
         }
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock"))?;
         match lock.try_lock() {
+            Ok(()) if path.join(RESTORING).exists() => bail!(
+                "a restore into the data folder {} broke off; empty it, then run `longshore restore` again",
+                path.display()
+            ),
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(held(&path)),
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock the data folder"),

@@ -8,6 +8,7 @@ mod announce;
 mod answers;
 mod assemble;
 mod auth;
+mod backup;
 mod bases;
 mod dispatch;
 mod folder;
@@ -29,6 +30,7 @@ mod system;
 mod up;
 mod upkeep;
 
+pub use backup::{Backup, BackupOptions, RestoreOptions, backup, restore};
 pub use hook::post_receive_hook;
 pub use options::{HookOptions, LogOptions, RunnerOptions, UpOptions};
 pub use runner::runner;

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
 
 mod api;
+mod backup;
 mod hooks;
 mod http;
 mod life;
 mod pushes;
+mod torn;
 mod world;

@@ -14,7 +14,7 @@ pub enum OpenError {
     Sqlite(#[from] rusqlite::Error),
     /// The file was damaged.
     #[error(
-        "the journal {} is damaged ({found}); restore it from a copy, or move it away to begin with an empty one", path.display()
+        "the journal {} is damaged ({found}); move the data folder away and bring the last backup back with `longshore restore FILE`, or move this file alone away to begin with an empty journal", path.display()
     )]
     Damaged {
         /// The file.
@@ -47,7 +47,9 @@ pub(super) fn plain(error: &rusqlite::Error) -> String {
             format!("{error}; another process holds the file")
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            format!("{error}; the file is damaged, restore it from a copy")
+            format!(
+                "{error}; the file is damaged; stop the host, move the data folder away, and bring the last backup back with `longshore restore FILE`"
+            )
         }
         _ => error.to_string(),
     }

@@ -4,6 +4,7 @@
 //! the queue; the channel given at the start is only the hint.
 
 mod apply;
+mod copy;
 mod error;
 mod query;
 mod read;
@@ -26,6 +27,7 @@ use longshore_ports::{
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use copy::Contents;
 pub use error::OpenError;
 pub use query::{EventQuery, OwedCount, Recorded, Unit};
 use reader::Readers;
@@ -137,16 +139,20 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
 }
 
 fn check(conn: &Connection, path: &Path) -> Result<(), OpenError> {
-    let damaged = |found: String| OpenError::Damaged { path: path.to_owned(), found };
     match conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)) {
         Ok(found) if found == "ok" => Ok(()),
-        Ok(found) => Err(damaged(found)),
-        Err(error) => match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                Err(damaged(error.to_string()))
-            }
-            _ => Err(error.into()),
-        },
+        Ok(found) => Err(OpenError::Damaged { path: path.to_owned(), found }),
+        Err(error) => Err(damage(error, path)),
+    }
+}
+
+/// Names the file where the error says that it is damaged.
+fn damage(error: rusqlite::Error, path: &Path) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+            OpenError::Damaged { path: path.to_owned(), found: error.to_string() }
+        }
+        _ => error.into(),
     }
 }
 

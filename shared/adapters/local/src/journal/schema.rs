@@ -99,12 +99,18 @@ CREATE TABLE switch (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Brings the file to this build's schema. A step and its number are one transaction.
-pub(super) fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
+/// The file's schema, if this build knows it.
+pub(super) fn known(conn: &Connection) -> Result<usize, OpenError> {
     let found: usize = conn.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? as usize;
     if found > MIGRATIONS.len() {
         return Err(OpenError::Newer { found, known: MIGRATIONS.len() });
     }
+    Ok(found)
+}
+
+/// Brings the file to this build's schema. A step and its number are one transaction.
+pub(super) fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
+    let found = known(conn)?;
     for (done, step) in MIGRATIONS.iter().enumerate().skip(found) {
         let transaction = conn.transaction()?;
         transaction.execute_batch(step)?;
