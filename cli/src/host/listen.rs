@@ -9,12 +9,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+
+use super::places::{Place, Placed, Places};
 
 /// How long a client has to send the head of a request, or to leave a connection idle.
 const HEAD: Duration = Duration::from_secs(30);
-/// Connections at a time; more wait to be accepted.
+/// Connections at a time; then those without a request under way give way, and where there is none, who comes waits.
 const CONNECTIONS: usize = 512;
 /// The most that is read ahead, or kept to be sent, of a connection, in bytes; the head of a request must fit.
 const BUFFER: usize = 128 << 10;
@@ -23,12 +25,12 @@ const GRACE: Duration = Duration::from_secs(4);
 
 /// Serves until it is told to stop; then takes no more, and gives open requests a little time.
 pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(CONNECTIONS);
     let open = GracefulShutdown::new();
     loop {
         let accepted = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            let accepted = listener.accept().await;
+            (places.take().await, accepted)
         };
         let (place, stream) = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
@@ -36,12 +38,14 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: watch::R
         };
         match stream {
             Ok((stream, _)) => {
-                let served = open.watch(connection(stream, app.clone()));
+                let served = open.watch(connection(stream, app.clone(), place.clone()));
                 tokio::spawn(async move {
-                    if let Err(error) = served.await {
-                        tracing::debug!(%error, "a connection broke off");
+                    tokio::select! {
+                        ended = served => {
+                            let _ = ended.inspect_err(|error| tracing::debug!(%error, "a connection broke off"));
+                        }
+                        () = place.must_leave() => tracing::debug!("a connection gave way to another"),
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -57,14 +61,14 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: watch::R
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+type Connection = http1::Connection<TokioIo<TcpStream>, Placed<TowerToHyperService<Router>>>;
 
-fn connection(stream: TcpStream, app: Router) -> Connection {
+fn connection(stream: TcpStream, app: Router, place: Arc<Place>) -> Connection {
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+        .serve_connection(TokioIo::new(stream), Placed { inner: TowerToHyperService::new(app), place })
 }

@@ -21,6 +21,7 @@ mod listen;
 mod log;
 mod logs;
 mod options;
+mod places;
 mod pushes;
 mod routes;
 mod runner;

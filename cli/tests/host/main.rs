@@ -4,9 +4,11 @@
 
 mod api;
 mod backup;
+mod full;
 mod hooks;
 mod http;
 mod life;
 mod pushes;
+mod slow;
 mod torn;
 mod world;

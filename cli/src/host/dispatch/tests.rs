@@ -1,15 +1,16 @@
 //! The bus with a function that says what it is asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use longshore_events::Event;
 use longshore_frame::Call;
-use longshore_ports::{Clock as _, Hints as _, PortError};
+use longshore_ports::{Clock, Hints as _, PortError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::functions::Runs;
 use super::super::system::MachineClock;
@@ -40,10 +41,24 @@ impl Runs for Telling {
 }
 
 fn start() -> (Bus, UnboundedReceiver<String>, JoinHandle<()>) {
+    start_with(Arc::new(MachineClock))
+}
+
+fn start_with(clock: Arc<dyn Clock>) -> (Bus, UnboundedReceiver<String>, JoinHandle<()>) {
     let (bus, inbox) = Bus::new();
     let (say, said) = unbounded_channel();
-    let task = tokio::spawn(run(inbox, vec![Arc::new(Telling(say))], Arc::new(MachineClock), "life".into()));
+    let task = tokio::spawn(run(inbox, vec![Arc::new(Telling(say))], clock, "life".into()));
     (bus, said, task)
+}
+
+/// Goes as the test's time goes, and is set back and forth by so many seconds.
+struct Jumping(Instant, AtomicI64);
+
+impl Clock for Jumping {
+    fn now(&self) -> jiff::Timestamp {
+        let shown = jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1_000) + self.0.elapsed();
+        shown + jiff::SignedDuration::from_secs(self.1.load(Ordering::Relaxed))
+    }
 }
 
 async fn next(said: &mut UnboundedReceiver<String>) -> String {
@@ -85,4 +100,30 @@ async fn stopping_does_not_wait_for_ever() {
     assert_eq!(next(&mut said).await, "stuck");
     bus.stop().await;
     task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_and_put_right_delays_a_timer_by_a_minute_at_most() {
+    let clock = Arc::new(Jumping(Instant::now(), AtomicI64::new(0)));
+    let (bus, mut said, _task) = start_with(clock.clone());
+    bus.wake_at("telling", "later", clock.now() + jiff::SignedDuration::from_secs(10));
+    clock.1.store(-3_600, Ordering::Relaxed);
+    bus.hint("telling", "now");
+    assert_eq!(next(&mut said).await, "now", "others do not wait");
+    assert!(timeout(Duration::from_mins(5), said.recv()).await.is_err(), "by the clock it is not due");
+    clock.1.store(0, Ordering::Relaxed);
+    let begun = Instant::now();
+    assert_eq!(timeout(Duration::from_mins(2), said.recv()).await.unwrap().unwrap(), "later");
+    assert!(begun.elapsed() <= Duration::from_secs(61), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_outlives_a_clock_that_stays_set_back() {
+    let clock = Arc::new(Jumping(Instant::now(), AtomicI64::new(0)));
+    let (bus, mut said, _task) = start_with(clock.clone());
+    let due = clock.now() + jiff::SignedDuration::from_secs(10);
+    bus.wake_at("telling", "later", due);
+    clock.1.store(-3_600, Ordering::Relaxed);
+    assert_eq!(timeout(Duration::from_hours(2), said.recv()).await.unwrap().unwrap(), "later");
+    assert!(clock.now() >= due && clock.now() <= due + jiff::SignedDuration::from_secs(1));
 }

@@ -9,6 +9,9 @@ use super::apply::{lease, stops};
 use super::error::Failure;
 use super::rows::{self, EVENT, UNIT, int, nanos};
 
+/// What was written so far in the future, in nanoseconds, was not written by a commit that ran beside this look.
+const AHEAD: i64 = 60_000_000_000;
+
 pub(super) fn open(conn: &Connection, ask: &Open) -> Result<Opened, Failure> {
     let mut opened = Opened {
         unit: unit(conn, &ask.function, &ask.unit)?,
@@ -79,14 +82,20 @@ pub(super) fn owed(conn: &Connection, now: Timestamp, grace_ms: u64, limit: usiz
     let now = nanos(now);
     let limit = int(limit as u64);
     let written_before = now.saturating_sub(int(grace_ms).saturating_mul(1_000_000));
-    Ok(Owed { deliveries: deliveries(conn, now, written_before, limit)?, units: units(conn, now, limit)? })
+    let set_back = now.saturating_add(AHEAD);
+    Ok(Owed {
+        deliveries: deliveries(conn, now, written_before, set_back, limit)?,
+        units: units(conn, now, limit)?,
+    })
 }
 
-/// Both halves walk a partial index from its oldest end, so that the cost is by `limit` and not by what is owed.
+/// What was written after `set_back` was written before the clock was set back, and its age is not known. Each part walks
+/// a partial index from one place on, so that the cost is by `limit` and not by what is owed.
 fn deliveries(
     conn: &Connection,
     now: i64,
     written_before: i64,
+    set_back: i64,
     limit: i64,
 ) -> Result<Vec<(String, Event)>, Failure> {
     let mut statement = conn.prepare_cached(&format!(
@@ -94,11 +103,14 @@ fn deliveries(
            SELECT * FROM (SELECT event AS owed, function, written AS since FROM delivery
              WHERE due IS NULL AND written <= ?1 ORDER BY written, event LIMIT ?3)
            UNION ALL
+           SELECT * FROM (SELECT event AS owed, function, written AS since FROM delivery
+             WHERE due IS NULL AND written > ?4 ORDER BY written, event LIMIT ?3)
+           UNION ALL
            SELECT * FROM (SELECT event AS owed, function, due AS since FROM delivery
              WHERE due IS NOT NULL AND due <= ?2 ORDER BY due, event LIMIT ?3))
          JOIN event ON event.seq = owed ORDER BY since, seq LIMIT ?3"
     ))?;
-    let mut found = statement.query(params![written_before, now, limit])?;
+    let mut found = statement.query(params![written_before, now, limit, set_back])?;
     let mut deliveries = Vec::new();
     while let Some(row) = found.next()? {
         let function: String = row.get(0)?;

@@ -1,3 +1,4 @@
+mod clock;
 mod listing;
 
 use std::fs;

@@ -40,12 +40,17 @@ where
     }
 
     fn answer(self: Box<Self>, lost: Option<&str>) {
-        // Nobody waits any more for an answer whose receiver is gone: the invocation was dropped.
-        let _ = self.reply.send(match (self.result, lost) {
+        let answer = match (self.result, lost) {
             (Some(Err(failure)), _) => Err(failure.commit()),
             (Some(Ok(value)), None) => Ok(value),
             (_, lost) => Err(unavailable(lost.unwrap_or("it was not reached")).into()),
-        });
+        };
+        // Strangers are not told why, and the log must.
+        if let Err(CommitError::Port(error)) = &answer {
+            tracing::error!(%error, "the journal was not written");
+        }
+        // Nobody waits any more for an answer whose receiver is gone: the invocation was dropped.
+        let _ = self.reply.send(answer);
     }
 }
 
