@@ -37,6 +37,23 @@ async fn a_manifest_needs_its_blobs_and_its_shape() {
 }
 
 #[tokio::test]
+async fn ten_thousand_layers_are_taken_and_one_that_is_missing_among_them_is_named() {
+    let port = Port::open().await;
+    let (shop, image) = (repository("shop"), port.pack("one"));
+    port.client.push(&shop, &reference("main"), &image).await.unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).unwrap();
+    manifest["layers"] = vec![manifest["layers"][0].clone(); 10_000].into();
+    let bytes = serde_json::to_vec(&manifest).unwrap();
+    port.client.put_manifest(&shop, &reference("many"), MANIFEST, &bytes).await.unwrap();
+    let missing = digest(b"missing").to_string();
+    manifest["layers"][9_999]["digest"] = missing.clone().into();
+    let bytes = serde_json::to_vec(&manifest).unwrap();
+    let refused = port.client.put_manifest(&shop, &reference("more"), MANIFEST, &bytes).await.unwrap_err();
+    assert!(refused.to_string().contains(&missing), "{refused}");
+    assert!(port.client.manifest(&shop, &reference("more")).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn an_index_is_resolved_by_platform() {
     let port = Port::open().await;
     let shop = repository("shop");

@@ -108,6 +108,49 @@ fn a_bomb_is_stopped_at_the_limit() {
 }
 
 #[test]
+fn ten_thousand_tiny_layers_count_together() {
+    let scene = Scene::new();
+    let layer = Hostile::default().file("a", "x").done();
+    let described = describe(TAR, &layer);
+    let limits = Limits { bytes: 1 << 30, entries: 9_999 };
+    let mut unpacker = Unpacker::new(&scene.root(), limits).unwrap();
+    for _ in 0..9_999 {
+        unpacker.apply(&described, layer.as_slice()).unwrap();
+    }
+    let error = unpacker.apply(&described, layer.as_slice()).unwrap_err();
+    assert!(matches!(error, LayerError::TooMany { limit: 9_999 }), "{error}");
+    assert_eq!(scene.read("a").as_deref(), Some("x"));
+}
+
+#[test]
+fn a_full_disk_is_told_apart_and_the_layer_is_unpacked_when_there_is_room() {
+    let scene = Scene::new();
+    let mount = |options: &str| {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "longshore-test"]).arg(scene.root());
+        mount.output().is_ok_and(|output| output.status.success())
+    };
+    if !mount("size=1m") {
+        return eprintln!("skipped: this user may not mount a file system");
+    }
+    let layer = Hostile::default().file("big", &"x".repeat(4 << 20)).done();
+    let limits = Limits { bytes: 1 << 30, entries: 10 };
+    let unpack = || Unpacker::new(&scene.root(), limits)?.apply(&describe(TAR, &layer), layer.as_slice());
+    let (full, room) = (unpack(), mount("remount,size=16m"));
+    let (whole, length) = (unpack(), fs::metadata(scene.root().join("big")).map(|meta| meta.len()));
+    let _ = std::process::Command::new("umount").arg("--lazy").arg(scene.root()).status();
+    match full {
+        Err(LayerError::Io { what, source }) => {
+            assert_eq!((what.as_str(), source.kind()), ("unpack big", std::io::ErrorKind::StorageFull));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(room);
+    whole.unwrap();
+    assert_eq!(length.unwrap(), 4 << 20);
+}
+
+#[test]
 fn long_and_strange_headers_are_bounded() {
     let pax = |records: &str| {
         Hostile::default().entry(EntryType::XHeader, "pax", "", records.as_bytes()).file("short", "1").done()
