@@ -39,6 +39,7 @@ fn a_thousand_half_open_connections_keep_nobody_out_and_end_in_time() {
     let to = host.ready.listen;
     assert_eq!(host.get("/api/status").status, 200);
     let before = rss(host.ready.pid);
+    let opened = Instant::now();
     let mut half_open: Vec<TcpStream> = (0..1_000).map(|_| begin(to, HALF)).collect();
     let mut slowest = Duration::ZERO;
     for turn in 0..50 {
@@ -52,6 +53,8 @@ fn a_thousand_half_open_connections_keep_nobody_out_and_end_in_time() {
         slowest = slowest.max(begun.elapsed());
     }
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    // Sooner than any of them has used up its time.
+    assert!(opened.elapsed() < Duration::from_secs(25), "{:?}", opened.elapsed());
     let grown = rss(host.ready.pid).saturating_sub(before);
     assert!(grown < 64 << 10, "{grown} KiB");
     let begun = Instant::now();
