@@ -43,7 +43,8 @@ pub trait Journal: Facts {
     /// When the journal cannot be read.
     async fn event(&self, id: &EventId) -> Result<Option<Event>, PortError>;
 
-    /// What is owed for longer than `grace_ms`, due or past its claim at `now`, oldest first, at most `limit` of each.
+    /// What is owed for longer than `grace_ms`, due or past its claim at `now`, oldest first, at most `limit` of each. Rows
+    /// that a clock which was set back makes later than `now` may be named at once.
     ///
     /// # Errors
     /// When the journal cannot be read.

@@ -1,14 +1,14 @@
 //! Images from a registry.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use longshore_events::ImageRef;
 use longshore_oci::client::{Client, Credentials};
 use longshore_oci::image::{self, Config as ImageConfig, Descriptor, Manifest, Platform};
-use longshore_oci::layer::{Limits, Unpacker};
+use longshore_oci::layer::{LayerError, Limits, Unpacker};
 use longshore_oci::{Reference, Repository};
 use longshore_ports::{ErrorKind, PortError};
 
@@ -75,13 +75,26 @@ impl Images for Pulls {
         let rootfs = rootfs.to_owned();
         let unpacked = tokio::task::spawn_blocking(move || unpack(&rootfs, layers)).await;
         let unpacked = unpacked.map_err(|error| PortError::unavailable(operation.clone(), error))?;
-        unpacked.map_err(|error| PortError::invalid(operation.clone(), error))?;
+        unpacked.map_err(|error| failed(&operation, error))?;
         let _ = tokio::fs::remove_dir_all(&aside).await;
         Ok(config)
     }
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A full disk is no fault of the image: there may be room again.
+fn failed(operation: &str, error: Failure) -> PortError {
+    let cause = match error.downcast_ref::<LayerError>() {
+        Some(LayerError::Io { source, .. }) => Some(source),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    match cause {
+        Some(cause) if full.contains(&cause.kind()) => PortError::unavailable(operation, error),
+        _ => PortError::invalid(operation, error),
+    }
+}
 
 fn unpack(rootfs: &Path, layers: Vec<(Descriptor, PathBuf)>) -> Result<(), Failure> {
     let mut unpacker = Unpacker::new(rootfs, LIMITS)?;
@@ -119,4 +132,17 @@ async fn manifest(
         reference = Reference::Digest(found.ok_or_else(none)?.digest);
     }
     Err(PortError::invalid(operation, "an index of indexes is not followed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_tried_again_and_a_bad_layer_is_not() {
+        let io = |kind: io::ErrorKind| LayerError::Io { what: "write".into(), source: kind.into() };
+        assert!(failed("unpack", io(io::ErrorKind::StorageFull).into()).is_temporary());
+        assert!(failed("open", io::Error::from(io::ErrorKind::QuotaExceeded).into()).is_temporary());
+        assert!(!failed("unpack", io(io::ErrorKind::InvalidData).into()).is_temporary());
+    }
 }
