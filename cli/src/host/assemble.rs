@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_build::Build;
 use longshore_deploy::Deploy;
 use longshore_frame::Frame;
 use longshore_git::{GitCommand, Source as GitSource};
 use longshore_intake::{Intake, RefCheck};
-use longshore_local::builder::{Parts, kill_leftover_groups};
+use longshore_local::builder::{Buildah, Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
@@ -26,7 +27,7 @@ use super::functions::{Runs, hosted, routes};
 use super::images::{GitCheckout, Packer};
 use super::runner;
 use super::system::{MachineClock, OwnRegistry, System};
-use crate::api::Ready;
+use crate::api::{Ready, TOKEN_USER};
 
 /// Between two looks at something that goes on, in milliseconds; hints come earlier.
 const POLL_MS: u64 = 1_000;
@@ -83,12 +84,14 @@ pub(super) async fn assemble(
     let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let life = folder::random_name(6)?;
+    let buildah = find_buildah(folder, listen, &token).await?;
+    let builder_name = if buildah.is_some() { "packer or buildah" } else { "packer" };
     let builder = LocalBuilder::open(Parts {
         folder: folder.join("build"),
         life: life.clone(),
         policy: policy.clone(),
         checkout: Arc::new(GitCheckout(git.clone())),
-        pack: Arc::new(Packer(store.clone())),
+        pack: Arc::new(Packer { store: store.clone(), buildah }),
         blobs: blobs.clone(),
         hints: Arc::new(bus.clone()),
         environment: build_environment(),
@@ -116,18 +119,36 @@ pub(super) async fn assemble(
         news: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
     });
-    let functions = functions(&system, &git, &store);
+    let functions = functions(&system, builder_name, &git, &store);
     Ok(Host { system, functions, inbox, published, store, life, downs })
 }
 
+/// Buildah, when it is there, for Dockerfiles that the packer refuses.
+async fn find_buildah(folder: &DataFolder, listen: SocketAddr, token: &Secret) -> Result<Option<Buildah>> {
+    let folder = folder.join("build");
+    let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
+    let find = move || Buildah::find(&folder, listen, login, &build_environment());
+    let found = tokio::task::spawn_blocking(find).await?;
+    match &found {
+        Some(_) => tracing::info!("a Dockerfile with RUN is built by buildah"),
+        None => tracing::info!("buildah is not here: a Dockerfile with RUN is refused"),
+    }
+    Ok(found)
+}
+
 /// The functions, as [`routes`] lists them.
-fn functions(system: &System, git: &Arc<GitCommand>, store: &Store) -> Vec<Arc<dyn Runs>> {
+fn functions(
+    system: &System,
+    builder_name: &str,
+    git: &Arc<GitCommand>,
+    store: &Store,
+) -> Vec<Arc<dyn Runs>> {
     let System { policy, journal, blobs, clock, builder, runner, .. } = system;
     let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let build = Build {
         policy: policy.clone(),
         builder: Arc::new(builder.clone()),
-        builder_name: "packer".into(),
+        builder_name: builder_name.to_owned(),
         git: git.clone(),
         facts: journal.clone(),
         poll_ms: POLL_MS,

@@ -8,12 +8,13 @@ use std::time::Instant;
 use async_trait::async_trait;
 use longshore_events::{CommitId, RepositoryName};
 use longshore_git::GitCommand;
-use longshore_local::builder::{Checkout, Pack, PackJob, Packed};
+use longshore_local::builder::{Buildah, Checkout, Pack, PackJob, Packed};
 use longshore_oci::Repository;
 use longshore_oci::image::MANIFEST;
-use longshore_oci::packer::{Request, pack};
+use longshore_oci::packer::{Image, PackError, Request, pack, refused_run};
 use longshore_oci::server::Store;
 use longshore_ports::PortError;
+use tokio::task::JoinError;
 
 use super::bases::HostBases;
 
@@ -32,33 +33,56 @@ impl Checkout for GitCheckout {
     }
 }
 
-/// The packer, with the host's own registry for base images and for what is made.
-pub(super) struct Packer(pub(super) Store);
+/// The packer, with the host's own registry for base images and for what is made; buildah for what it refuses.
+pub(super) struct Packer {
+    pub(super) store: Store,
+    pub(super) buildah: Option<Buildah>,
+}
+
+/// Packs here; the packer's own error is kept, to tell what it refuses.
+async fn pack_here(store: &Store, job: &PackJob) -> Result<Result<Image, PackError>, JoinError> {
+    let (owned, bases) = (job.clone(), HostBases(store.clone()));
+    let packed = tokio::task::spawn_blocking(move || {
+        let dockerfile = Path::new(&owned.dockerfile);
+        if let Some(refused) = refused_run(&owned.context, dockerfile)? {
+            return Err(refused);
+        }
+        let request = Request {
+            context: &owned.context,
+            dockerfile,
+            args: &owned.args,
+            epoch: owned.epoch,
+            labels: &BTreeMap::new(),
+            work: &owned.work,
+        };
+        pack(&request, &bases)
+    });
+    packed.await
+}
 
 #[async_trait]
 impl Pack for Packer {
     async fn pack(&self, job: &PackJob) -> Result<Packed, PortError> {
         let operation = format!("pack {}", job.service.name);
         let begun = Instant::now();
-        let (owned, bases) = (job.clone(), HostBases(self.0.clone()));
-        let packed = tokio::task::spawn_blocking(move || {
-            let request = Request {
-                context: &owned.context,
-                dockerfile: Path::new(&owned.dockerfile),
-                args: &owned.args,
-                epoch: owned.epoch,
-                labels: &BTreeMap::new(),
-                work: &owned.work,
-            };
-            pack(&request, &bases)
-        });
-        let packed = packed.await.map_err(|error| PortError::unavailable(operation.clone(), error))?;
-        let image = packed.map_err(|error| PortError::invalid(operation.clone(), error))?;
+        let packed = pack_here(&self.store, job).await;
+        let packed = packed.map_err(|error| PortError::unavailable(operation.clone(), error))?;
+        let image = match (packed, &self.buildah) {
+            (Err(PackError::Unsupported { .. } | PackError::NoBase { .. }), Some(buildah)) => {
+                return buildah.pack(job).await;
+            }
+            (Err(error @ PackError::Unsupported { .. }), None) => {
+                let help = "install buildah (Debian: apt-get install buildah) and start the host again, or do it in \
+                            the service's `prepare`";
+                return Err(PortError::invalid(operation, format!("{error}: {help}")));
+            }
+            (packed, _) => packed.map_err(|error| PortError::invalid(operation.clone(), error))?,
+        };
         let pack_ms = millis(begun);
         let begun = Instant::now();
         let invalid = |error| PortError::invalid(operation.clone(), error);
         let repository: Repository = job.service.image.as_str().parse().map_err(invalid)?;
-        let (store, tag) = (self.0.clone(), job.tag.clone());
+        let (store, tag) = (self.store.clone(), job.tag.clone());
         let (digest, taken) = tokio::task::spawn_blocking(move || {
             (image.digest.clone(), store.take(&repository, &tag, &image))
         })

@@ -135,7 +135,7 @@ fn witness(folder: &Path, service: usize) -> PathBuf {
 }
 
 /// Compiles the service: static, since its image has nothing else in it.
-fn compile_service(folder: &Path) -> PathBuf {
+pub(crate) fn compile_service(folder: &Path) -> PathBuf {
     let program = folder.join("service");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/service.rs");
     let options = ["--edition=2024", "-Ctarget-feature=+crt-static", "-Cstrip=symbols", "-o"];

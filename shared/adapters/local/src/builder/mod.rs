@@ -4,6 +4,7 @@
 //! never begun: `find` answers `None`, and the same key begins it anew. The commands run in process groups of their
 //! own, each recorded before its command may act, so that the next host can end what was left behind.
 
+mod container;
 mod group;
 mod log;
 mod process;
@@ -13,6 +14,7 @@ mod run;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use longshore_events::{
@@ -25,6 +27,7 @@ use longshore_ports::{
 };
 use tokio::sync::{Mutex, Semaphore};
 
+pub use container::Buildah;
 pub use group::kill_leftover_groups;
 use record::Records;
 
@@ -73,6 +76,10 @@ pub struct PackJob {
     pub epoch: u64,
     /// An empty folder to work in.
     pub work: PathBuf,
+    /// The build's log.
+    pub log: PathBuf,
+    /// When the build must have ended.
+    pub until: Instant,
 }
 
 /// An image in the registry.

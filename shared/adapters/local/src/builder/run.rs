@@ -11,6 +11,7 @@ use longshore_policy::{Service, ServiceSource};
 use longshore_ports::{BuildOrder, Built, PortError};
 use tokio::time::{sleep, timeout};
 
+use super::container::ENDING;
 use super::group::{self, Ended};
 use super::log::Log;
 use super::{Inner, PackJob, Packed};
@@ -107,7 +108,7 @@ impl<'a> Run<'a> {
             .map_err(|error| format!("cannot make {}: {error}", self.folder.display()))?;
         self.note(&format!("checking out {} of {}", self.order.commit, self.order.repo));
         let once = || self.inner.checkout.checkout(&self.order.repo, &self.order.commit, &checkout);
-        self.patiently(once).await
+        self.patiently(Duration::ZERO, once).await
     }
 
     /// The folder that is built. A link in the commit must not lead out of it: what lies elsewhere on this machine
@@ -137,9 +138,11 @@ impl<'a> Run<'a> {
             args: self.source.args.clone(),
             epoch,
             work: self.folder.join("pack"),
+            log: self.log.clone(),
+            until: Instant::now() + self.time_left(),
         };
         let once = || self.pack_once(&job);
-        let packed = self.patiently(once).await?;
+        let packed = self.patiently(ENDING, once).await?;
         Ok((job, packed))
     }
 
@@ -151,8 +154,13 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Does something of the outside, a few times when it does not answer, within the build's time limit.
-    async fn patiently<'b, T>(&self, once: impl Fn() -> Attempt<'b, T>) -> Result<T, String> {
+    /// Does something of the outside, a few times when it does not answer, within the build's time limit. What ends
+    /// at that by itself gets `ending` for it.
+    async fn patiently<'b, T>(
+        &self,
+        ending: Duration,
+        once: impl Fn() -> Attempt<'b, T>,
+    ) -> Result<T, String> {
         let trying = async {
             for wait in AGAIN {
                 match once().await {
@@ -165,7 +173,7 @@ impl<'a> Run<'a> {
             }
             once().await
         };
-        match timeout(self.time_left(), trying).await {
+        match timeout(self.time_left() + ending, trying).await {
             Ok(result) => result.map_err(|error| error.to_string()),
             Err(_) => Err(format!(
                 "the build took longer than its time limit of {} s",
@@ -237,6 +245,6 @@ async fn empty(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn ms(begun: Instant) -> u64 {
+pub(super) fn ms(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -26,9 +26,7 @@ pub enum PackError {
     #[error("the Dockerfile cannot be parsed: {0}")]
     Syntax(String),
     /// The built-in packer does not serve this.
-    #[error(
-        "line {line}: {what} is not supported by the built-in packer: use builder = \"buildah\" for this service"
-    )]
+    #[error("line {line}: {what} is not supported by the built-in packer")]
     Unsupported {
         /// The line in the Dockerfile, from 1.
         line: usize,
@@ -47,7 +45,7 @@ pub enum PackError {
     },
     /// The base image is not at hand.
     #[error(
-        "line {line}: the base image {reference:?} is not at hand: push it to the host's registry first, name its registry as in docker.io/alpine, or use builder = \"buildah\""
+        "line {line}: the base image {reference:?} is not at hand: push it to the host's registry first, or name its registry as in docker.io/alpine"
     )]
     NoBase {
         /// The line in the Dockerfile, from 1.

@@ -163,6 +163,16 @@ pub fn pack(request: &Request<'_>, bases: &dyn Bases) -> Result<Image, PackError
     stage::run(request, bases, &root, &text)
 }
 
+/// The first `RUN` of a Dockerfile's last stage, as the packer refuses it: told before anything is packed or brought.
+///
+/// # Errors
+/// When the Dockerfile cannot be read or parsed.
+pub fn refused_run(context: &Path, dockerfile: &Path) -> Result<Option<PackError>, PackError> {
+    let missing = || PackError::Missing { path: dockerfile.to_path_buf() };
+    let text = read_text(&Root::open(context)?, dockerfile)?.ok_or_else(missing)?;
+    stage::refused_run(&text)
+}
+
 /// The text of a small file of the context; `None` when there is none.
 fn read_text(root: &Root, path: &Path) -> Result<Option<String>, PackError> {
     if root.find(path)?.is_none() {

@@ -62,6 +62,14 @@ pub(super) fn run(
     stage.finish()
 }
 
+/// The first `RUN` of the last stage, as it is refused.
+pub(super) fn refused_run(text: &str) -> Result<Option<PackError>, PackError> {
+    let dockerfile = parse_dockerfile::parse(text).map_err(|error| PackError::Syntax(error.to_string()))?;
+    let Some(last) = dockerfile.stages().last() else { return Ok(None) };
+    let mut runs = last.instructions.iter().filter(|it| matches!(it, Instruction::Run(_))).map(named);
+    Ok(runs.next().map(|(name, span)| at(text, span, name).unsupported(name)))
+}
+
 fn ignore(root: &Root, dockerfile: &Path) -> Result<Ignore, PackError> {
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");

@@ -191,7 +191,7 @@ fn what_needs_a_command_is_refused_by_name_line_and_way_out() {
         fs::write(shop.context().join("a.tar"), &tar).unwrap();
         let error = shop.error();
         assert!(error.starts_with("line 3: "), "{error}");
-        assert!(error.contains(name) && error.contains("builder = \"buildah\""), "{error}");
+        assert!(error.contains(name) && error.contains("not supported by the built-in packer"), "{error}");
     }
 }
 
