@@ -66,9 +66,10 @@ impl Buildah {
         };
         let driver = if stores("overlay") { "overlay" } else { "vfs" };
         let _ = fs::remove_dir_all(&probe);
-        let registry = match registry.ip().is_unspecified() {
-            true => format!("127.0.0.1:{}", registry.port()),
-            false => registry.to_string(),
+        let registry = if registry.ip().is_unspecified() {
+            format!("127.0.0.1:{}", registry.port())
+        } else {
+            registry.to_string()
         };
         let isolate = isolate.into_iter().map(str::to_owned).collect();
         Some(Self { folder, registry, login, isolate, driver, environment: environment.clone() })
