@@ -129,10 +129,8 @@ async fn find_buildah(folder: &DataFolder, listen: SocketAddr, token: &Secret) -
     let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
     let find = move || Buildah::find(&folder, listen, login, &build_environment());
     let found = tokio::task::spawn_blocking(find).await?;
-    match &found {
-        Some(_) => tracing::info!("a Dockerfile with RUN is built by buildah"),
-        None => tracing::info!("buildah is not here: a Dockerfile with RUN is refused"),
-    }
+    let is_here = found.is_some();
+    tracing::info!(is_here, "buildah, for Dockerfiles with RUN");
     Ok(found)
 }
 

@@ -137,9 +137,8 @@ fn what_run_makes_is_deployed_and_the_same_files_are_the_same_image() {
     let first = shop.build("printf hello-$WHO > /commit", "1");
     assert_eq!(first.outcome, BuildOutcome::Succeeded, "{first:?}");
     eventually("the service says what RUN made", || {
-        let address = format!("http://{}/", shop.host.ready.proxy);
-        let curl = Command::new("curl").args(["-s", "-H", "Host: shop.live.localhost", &address]).output();
-        curl.unwrap().stdout == b"hello-world"
+        let said = crate::client::body(shop.host.ready.proxy, "shop.live.localhost");
+        said.is_ok_and(|said| said == "hello-world")
     });
     let second = shop.build("printf hello-$WHO > /commit", "2");
     assert_eq!((&second.outcome, &second.digest), (&BuildOutcome::Succeeded, &first.digest));

@@ -57,12 +57,19 @@ impl Drop for Client {
 
 /// The commit that answers; an error when none does.
 pub(crate) fn ask(proxy: SocketAddr, host: &str) -> io::Result<String> {
+    body(proxy, host).and_then(|body| {
+        let commit = Some(&body).filter(|body| body.len() == 40).cloned();
+        commit.ok_or_else(|| io::Error::other(body))
+    })
+}
+
+/// What a service answers with 200.
+pub(crate) fn body(proxy: SocketAddr, host: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(proxy)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let commit = answer.strip_prefix("HTTP/1.1 200 ").and_then(|rest| rest.split_once("\r\n\r\n"));
-    let commit = commit.map(|(_, body)| body).filter(|body| body.len() == 40);
-    commit.map(ToOwned::to_owned).ok_or_else(|| io::Error::other(answer.clone()))
+    let body = answer.strip_prefix("HTTP/1.1 200 ").and_then(|rest| rest.split_once("\r\n\r\n"));
+    body.map(|(_, body)| body.to_owned()).ok_or_else(|| io::Error::other(answer.clone()))
 }
