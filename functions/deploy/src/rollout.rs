@@ -35,7 +35,7 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
         // A first release that is ready keeps the traffic until the newer one is.
         Stage::Start if newer.is_some() && (rollout.from.is_some() || !is_ready) => {
-            give_way(context, decided, rollout, newer.as_ref())
+            give_way(context, decided, rollout)
         }
         _ if !reached => wish(context, decided, rollout),
         Stage::Start => started(context, decided, rollout, new.as_ref()),
@@ -173,21 +173,12 @@ pub(crate) fn back(context: &Context<'_>, decided: Decided, mut rollout: Rollout
     wish(context, decided, rollout)
 }
 
-/// A newer release takes the place of one that has no traffic yet. Its own first step takes the old one away, unless
-/// it is the one that runs.
-fn give_way(
-    context: &Context<'_>,
-    decided: Decided,
-    mut rollout: Rollout,
-    newer: Option<&Candidate>,
-) -> Decided {
-    let runs = rollout.from.as_ref().map(|from| &from.image);
-    if runs.is_some() && runs == newer.map(|newer| &newer.image) {
-        rollout.step += 1;
-        rollout.stage = Stage::Withdraw;
-        return wish(context, decided, rollout);
-    }
-    withdrawn(context, decided, &rollout)
+/// A newer release takes the place of one that has no traffic yet. That one goes first: nobody may find two releases
+/// behind a lease that is free, as it is between two rollouts.
+fn give_way(context: &Context<'_>, decided: Decided, mut rollout: Rollout) -> Decided {
+    rollout.step += 1;
+    rollout.stage = Stage::Withdraw;
+    wish(context, decided, rollout)
 }
 
 fn withdrawn(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {

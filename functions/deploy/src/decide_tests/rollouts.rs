@@ -137,3 +137,14 @@ fn a_roll_back_with_nothing_to_go_back_to_forgets_nothing_that_waits() {
     unit.passes(1_000);
     assert_eq!(unit.weights(), [(digest(1), 100), (digest(2), 0)]);
 }
+
+#[test]
+fn what_gives_way_to_a_newer_commit_is_gone_before_the_lease_is_free() {
+    let mut unit = Unit::new();
+    unit.runs(1);
+    unit.hears(image(2));
+    unit.hears(image(3));
+    let weights: Vec<_> = unit.wishes[3..].iter().map(|wish| wish.desired.releases.len()).collect();
+    assert_eq!(weights, [2, 1, 2], "beside, withdrawn, and the newer one beside");
+    assert_eq!(unit.weights(), [(digest(1), 100), (digest(3), 0)]);
+}
