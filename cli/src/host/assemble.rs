@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_build::Build;
 use longshore_deploy::Deploy;
 use longshore_frame::Frame;
-use longshore_git::{GitCommand, Source as GitSource};
+use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Buildah, Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
@@ -84,7 +84,7 @@ pub(super) async fn assemble(
     let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let life = folder::random_name(6)?;
-    let buildah = find_buildah(folder, listen, &token).await?;
+    let buildah = find_buildah(folder, listen, &token);
     let builder_name = if buildah.is_some() { "packer or buildah" } else { "packer" };
     let builder = LocalBuilder::open(Parts {
         folder: folder.join("build"),
@@ -124,14 +124,11 @@ pub(super) async fn assemble(
 }
 
 /// Buildah, when it is there, for Dockerfiles that the packer refuses.
-async fn find_buildah(folder: &DataFolder, listen: SocketAddr, token: &Secret) -> Result<Option<Buildah>> {
-    let folder = folder.join("build");
+fn find_buildah(folder: &DataFolder, listen: SocketAddr, token: &Secret) -> Option<Buildah> {
     let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
-    let find = move || Buildah::find(&folder, listen, login, &build_environment());
-    let found = tokio::task::spawn_blocking(find).await?;
-    let is_here = found.is_some();
-    tracing::info!(is_here, "buildah, for Dockerfiles with RUN");
-    Ok(found)
+    let found = Buildah::find(&folder.join("build"), listen, login, build_environment());
+    tracing::info!(is_here = found.is_some(), "buildah, for Dockerfiles with RUN");
+    found
 }
 
 /// The functions, as [`routes`] lists them.
@@ -204,13 +201,8 @@ async fn run_runner(
 
 /// The repositories, the host's own made and hooked up.
 async fn repositories(folder: &DataFolder, policy: &Policy) -> Result<GitCommand> {
-    let source = |repository: &Repository| {
-        let source = repository.url.clone().map_or(GitSource::Hosted, GitSource::Mirror);
-        (repository.name.clone(), source)
-    };
-    let git = GitCommand::new(folder.join("git"), policy.repositories.iter().map(source));
     // What ssh and proxies need to reach the repositories that are mirrored.
-    let git = git.with_environment(std::env::vars_os());
+    let git = GitCommand::of(folder.join("git"), policy).with_environment(std::env::vars_os());
     let program = std::env::current_exe().context("cannot tell which program this is")?;
     for repository in policy.repositories.iter().filter(|repository| repository.url.is_none()) {
         let script = hook_script(&program, &folder.path, repository);

@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use longshore_frame::Function as _;
 use longshore_intake::RefCheck;
-use longshore_ports::{Hints as _, Journal as _, PortError, journal::Committed};
-use longshore_sweep::{Dispatch as _, GRACE_MS, LIMIT, sweep};
+use longshore_ports::{Hints as _, PortError, journal::Committed};
+use longshore_sweep::{GRACE_MS, LIMIT, sweep};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::system::System;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_mins(1);
-/// How much of what the last host left is taken over at once; the sweep brings the rest.
-const LEFT: usize = 100_000;
 /// Rows that are pruned after one sweep.
 const PRUNED: usize = 10_000;
 
@@ -32,9 +30,12 @@ pub(super) async fn pass_on(system: Arc<System>, mut published: UnboundedReceive
 
 /// Goes on with what the last host left, then sweeps for ever.
 pub(super) async fn take_over_and_sweep(system: Arc<System>) {
+    // The last host's queue is gone: what is owed is on no way.
+    system.bus.load.falls_behind();
     if let Err(error) = take_over(&system).await {
         tracing::error!(%error, "cannot see what the last host left; the sweep will");
     }
+    let mut next_prune = Instant::now();
     loop {
         let (journal, clock) = (&*system.journal, &*system.clock);
         let load = &system.bus.load;
@@ -44,23 +45,18 @@ pub(super) async fn take_over_and_sweep(system: Arc<System>) {
         if sent.inspect_err(|error| tracing::error!(%error, "cannot sweep")).is_ok_and(|sent| sent >= LIMIT) {
             load.falls_behind();
         }
-        if let Err(error) = journal.prune(clock.now(), PRUNED).await {
-            tracing::error!(%error, "cannot prune the journal");
+        if next_prune <= Instant::now() {
+            next_prune = Instant::now() + SWEEP;
+            if let Err(error) = journal.prune(clock.now(), PRUNED).await {
+                tracing::error!(%error, "cannot prune the journal");
+            }
         }
         tokio::select! { () = sleep(SWEEP) => {}, () = load.hungry() => {} }
     }
 }
 
-/// Everything that is owed is told at once, without the time that a message has to arrive: the last host's queue is
-/// gone. Its timers are set again, and each repository is looked at for pushes that came meanwhile.
+/// The last host's timers are set again, and each repository is looked at for pushes that came meanwhile.
 async fn take_over(system: &System) -> Result<(), PortError> {
-    let owed = system.journal.owed(system.clock.now(), 0, LEFT).await?;
-    for (function, event) in owed.deliveries {
-        system.bus.deliver(function, event);
-    }
-    for (function, unit) in owed.units {
-        system.bus.wake(function, unit);
-    }
     for unit in system.journal.units(None).await? {
         if let Some(due) = unit.row.due {
             system.bus.wake_at(&unit.function, &unit.unit, due);

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use async_trait::async_trait;
 use longshore_events::Digest;
 use longshore_ports::PortError;
+use tokio::sync::OnceCell;
 
 use super::group::{self, Ended};
 use super::log::Log;
@@ -31,48 +32,44 @@ pub struct Buildah {
     registry: String,
     /// What logs in there: `user:password` in Base64.
     login: String,
-    /// How commands begin.
-    isolate: Vec<String>,
-    driver: &'static str,
     environment: BTreeMap<String, String>,
+    /// What the first build found out.
+    ways: OnceCell<Ways>,
+}
+
+/// How buildah works here.
+struct Ways {
+    /// How commands begin.
+    isolate: &'static [&'static str],
+    /// How it stores layers.
+    driver: &'static str,
 }
 
 impl Buildah {
-    /// Buildah, when it is at hand and works here. `login` is `user:password` in Base64, for `registry`.
+    /// Buildah, when it is on the search path of `environment`. `login` is `user:password` in Base64, for `registry`.
     pub fn find(
         folder: &Path,
         registry: SocketAddr,
         login: String,
-        environment: &BTreeMap<String, String>,
+        environment: BTreeMap<String, String>,
     ) -> Option<Self> {
-        let works = |words: &[&str]| {
-            let mut command = Command::new(words[0]);
-            command.args(&words[1..]).env_clear().envs(environment);
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            command.status().is_ok_and(|status| status.success())
-        };
-        if !works(&["buildah", "--version"]) {
+        let path = environment.get("PATH").map_or("", String::as_str);
+        if !std::env::split_paths(path).any(|folder| folder.join("buildah").is_file()) {
             return None;
         }
         let folder = std::path::absolute(folder).ok()?;
-        let isolates = works(&[&ISOLATE[..], &["true"]].concat());
-        let isolate: Vec<&str> = if isolates { ISOLATE.to_vec() } else { Vec::new() };
-        let probe = folder.join("probe");
-        let (root, run) = (probe.join("root"), probe.join("run"));
-        let stores = |driver: &str| {
-            let (root, run) = (root.to_string_lossy(), run.to_string_lossy());
-            let words = ["buildah", "--root", &root, "--runroot", &run, "--storage-driver", driver, "images"];
-            works(&[&isolate[..], &words].concat())
-        };
-        let driver = if stores("overlay") { "overlay" } else { "vfs" };
-        let _ = fs::remove_dir_all(&probe);
         let registry = if registry.ip().is_unspecified() {
             format!("127.0.0.1:{}", registry.port())
         } else {
             registry.to_string()
         };
-        let isolate = isolate.into_iter().map(str::to_owned).collect();
-        Some(Self { folder, registry, login, isolate, driver, environment: environment.clone() })
+        Some(Self { folder, registry, login, environment, ways: OnceCell::new() })
+    }
+
+    async fn ways(&self) -> Result<&Ways, String> {
+        let (probe, environment) = (self.folder.join("probe"), self.environment.clone());
+        let find = || tokio::task::spawn_blocking(move || Ways::find(&probe, &environment));
+        self.ways.get_or_try_init(find).await.map_err(|error| format!("cannot try buildah: {error}"))
     }
 
     /// Writes what buildah must know of the registry: that it speaks plain HTTP, and how to log in.
@@ -110,9 +107,10 @@ impl Buildah {
         words: &[String],
     ) -> Result<(), String> {
         let path = |path: PathBuf| path.to_string_lossy().into_owned();
-        let mut command = self.isolate.clone();
+        let ways = self.ways().await?;
+        let mut command: Vec<String> = ways.isolate.iter().copied().map(str::to_owned).collect();
         command.extend(["buildah".into(), "--root".into(), path(store.join("root")), "--runroot".into()]);
-        command.extend([path(store.join("run")), "--storage-driver".into(), self.driver.into()]);
+        command.extend([path(store.join("run")), "--storage-driver".into(), ways.driver.into()]);
         command.extend_from_slice(words);
         let mut environment = self.environment.clone();
         environment.insert("CONTAINERS_REGISTRIES_CONF".into(), registries.to_string_lossy().into_owned());
@@ -166,6 +164,25 @@ impl Buildah {
             Digest::new(digest.trim()).map_err(|error| format!("buildah told no digest: {error}"))?;
         let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();
         Ok(Packed { digest, media_type, platforms: Vec::new(), pack_ms, push_ms })
+    }
+}
+
+impl Ways {
+    /// Tries what works here, with a store in `probe`.
+    fn find(probe: &Path, environment: &BTreeMap<String, String>) -> Self {
+        let works = |words: &[&str]| {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]).env_clear().envs(environment);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        let isolate: &[&str] = if works(&[&ISOLATE[..], &["true"]].concat()) { &ISOLATE } else { &[] };
+        let (root, run) = (probe.join("root"), probe.join("run"));
+        let (root, run) = (root.to_string_lossy(), run.to_string_lossy());
+        let words = ["buildah", "--root", &root, "--runroot", &run, "--storage-driver", "overlay", "images"];
+        let driver = if works(&[isolate, &words].concat()) { "overlay" } else { "vfs" };
+        let _ = fs::remove_dir_all(probe);
+        Self { isolate, driver }
     }
 }
 
