@@ -71,11 +71,6 @@ impl Facts {
         }
         digests
     }
-
-    /// See [`overhead_ms`].
-    pub fn overhead_ms(&self, commit: &str, answered: Timestamp) -> Option<u64> {
-        overhead_ms(&self.0, commit, answered)
-    }
 }
 
 /// From the acceptance of the push of `commit` to its first answer, in milliseconds, less the time of git, of `prepare`
@@ -176,6 +171,6 @@ mod tests {
             finished(3, "succeeded", None),
         ]);
         let answered = "2026-11-24T08:00:02.500Z".parse().unwrap();
-        assert_eq!(facts.overhead_ms(COMMIT, answered), Some(1300));
+        assert_eq!(overhead_ms(&facts.0, COMMIT, answered), Some(1300));
     }
 }

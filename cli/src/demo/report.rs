@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::count::{Answer, Count, History, count, witnesses};
+use super::facts::overhead_ms;
 use super::scenes::Demo;
 use super::screen::Step;
 use super::traffic::{Log, Traffic};
@@ -68,7 +69,7 @@ impl Report {
         let mut overhead_ms: Vec<u64> = demo
             .tips
             .iter()
-            .filter_map(|(tip, _)| demo.facts.overhead_ms(tip, demo.wall(log.first_answer(tip)?)))
+            .filter_map(|(tip, _)| overhead_ms(&demo.facts.0, tip, demo.wall(log.first_answer(tip)?)))
             .collect();
         overhead_ms.sort_unstable();
         let timeline = timeline(demo).await.ok();

@@ -79,24 +79,11 @@ mod tests {
     use std::sync::Arc;
 
     use longshore_oci::packer::{NoBases, Request, pack};
-    use longshore_oci::server::{Change, Watcher, router};
+    use longshore_oci::server::router;
     use tempfile::TempDir;
     use tokio::net::TcpListener;
 
     use super::*;
-
-    struct Nobody;
-
-    #[async_trait::async_trait]
-    impl Watcher for Nobody {
-        async fn stored(&self, _: &Change) -> Result<(), Failure> {
-            Ok(())
-        }
-
-        async fn deleted(&self, _: &Change) -> Result<(), Failure> {
-            Ok(())
-        }
-    }
 
     fn store(folder: &TempDir, name: &str) -> Store {
         Store::open(&folder.path().join(name)).unwrap()
@@ -120,7 +107,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let registry = listener.local_addr().unwrap().to_string();
-        let other = router(store(&folder, "other"), Arc::new(Nobody));
+        let other = router(store(&folder, "other"), Arc::new(()));
         let server = tokio::spawn(async { axum::serve(listener, other).await });
         push_base(&folder, &registry).await;
         let own = store(&folder, "own");

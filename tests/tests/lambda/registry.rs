@@ -1,15 +1,13 @@
 //! A registry with an image of a small service, compiled for it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use longshore_oci::client::Client;
 use longshore_oci::packer::{NoBases, Request, pack};
-use longshore_oci::server::{Change, Store, Watcher, router};
+use longshore_oci::server::{Store, router};
 
 use crate::stage::{Stage, ask};
 
@@ -23,19 +21,6 @@ fn main() {
 }
 "#;
 
-struct Nobody;
-
-#[async_trait]
-impl Watcher for Nobody {
-    async fn stored(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(())
-    }
-
-    async fn deleted(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(())
-    }
-}
-
 /// Serves a registry to the stage, with the image `shop:latest` in it. Answers the image's digest.
 pub(crate) fn with_image(stage: &mut Stage) -> String {
     let store = Store::open(&stage.path("registry")).unwrap();
@@ -46,7 +31,7 @@ pub(crate) fn with_image(stage: &mut Stage) -> String {
     std::thread::spawn(move || {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, router(store, Arc::new(Nobody))).await.unwrap();
+            axum::serve(listener, router(store, Arc::new(()))).await.unwrap();
         });
     });
     let context = context(stage);

@@ -60,6 +60,18 @@ pub trait Watcher: Send + Sync + 'static {
     async fn deleted(&self, change: &Change) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
+/// Nobody is told.
+#[async_trait]
+impl Watcher for () {
+    async fn stored(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
+    async fn deleted(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+}
+
 /// What changed in the registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

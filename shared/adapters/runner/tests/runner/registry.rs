@@ -1,32 +1,17 @@
 //! A registry with images of the tests' service.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use async_trait::async_trait;
 use longshore_events::{ImageName, ImageRef};
 use longshore_oci::client::Client;
 use longshore_oci::packer::{self, NoBases, Request};
-use longshore_oci::server::{Change, Store, Watcher, router};
+use longshore_oci::server::{Store, router};
 use longshore_oci::{Reference, Repository};
-
-struct Nobody;
-
-#[async_trait]
-impl Watcher for Nobody {
-    async fn stored(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(())
-    }
-
-    async fn deleted(&self, _: &Change) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(())
-    }
-}
 
 /// A registry on a free port of the loopback.
 pub(crate) struct Registry {
@@ -39,7 +24,7 @@ impl Registry {
         let store = Store::open(&folder.join("registry")).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(async move { axum::serve(listener, router(store, Arc::new(Nobody))).await.unwrap() });
+        tokio::spawn(async move { axum::serve(listener, router(store, Arc::new(()))).await.unwrap() });
         Self { folder: folder.into(), address }
     }
 
