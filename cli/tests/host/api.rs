@@ -1,6 +1,6 @@
 //! The API: only for who knows the token, and what it says.
 
-use crate::http::send;
+use crate::common::http::send;
 use crate::world::World;
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use longshore_intake::sign;
 use longshore_ports::{BlobRef, Secret};
 
-use crate::http::{Answer, send};
+use crate::common::http::{Answer, send};
 use crate::world::{Host, World};
 
 /// A small file system of its own for the data folder.

@@ -3,7 +3,7 @@
 use longshore_intake::sign;
 use longshore_ports::Secret;
 
-use crate::http::{raw, send};
+use crate::common::http::{raw, send};
 use crate::world::{Host, World};
 
 const PUSH: &[u8] = br#"{"ref":"refs/heads/main","before":"0000000000000000000000000000000000000000","after":"1111111111111111111111111111111111111111","repository":{"full_name":"shop"}}"#;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::http::send;
+use crate::common::http::send;
 use crate::world::{World, eventually, is_alive, kill};
 
 #[test]

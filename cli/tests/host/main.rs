@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod api;
 mod backup;
 mod full;
 mod hooks;
-mod http;
 mod life;
 mod pushes;
 mod slow;

@@ -2,7 +2,7 @@
 
 use longshore_ports::BlobRef;
 
-use crate::http::{Answer, send};
+use crate::common::http::{Answer, send};
 use crate::world::{Host, World};
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::http::send;
+use crate::common::http::send;
 use crate::world::World;
 
 /// The head of a request that never ends.

@@ -1,13 +1,13 @@
 //! A host on a folder of its own, ended with everything that it runs when the test ends.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use longshore_cli::api::{Events, Ready};
 
-use crate::http::{Answer, send};
+use crate::common;
+use crate::common::http::{Answer, send};
 
 /// A project with one repository whose build always fails, a service from outside, and a source of webhooks.
 const CONFIG: &str = r#"
@@ -62,12 +62,7 @@ impl World {
 
     /// `longshore` in the folder, with no settings of whoever runs the test.
     pub(crate) fn longshore(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-        command.args(words).current_dir(self.path(""));
-        for name in ["LONGSHORE_DATA", "LONGSHORE_HOST", "LONGSHORE_TOKEN", "LONGSHORE_LOG"] {
-            command.env_remove(name);
-        }
-        command
+        common::longshore(&self.path(""), words)
     }
 
     /// A host that is ready.
@@ -78,12 +73,7 @@ impl World {
     /// A host that is ready, with options.
     pub(crate) fn up_with(&self, options: &[&str]) -> Host {
         let words = [&["up", "--output", "json"], options].concat();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut child = self.longshore(&words).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let log = || std::fs::read_to_string(self.path("log")).unwrap();
-        let ready: Ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {}", log()));
+        let (child, ready) = common::up(self.longshore(&words), &self.path("log"));
         let token = std::fs::read_to_string(&ready.token_file).unwrap();
         Host { child, token: token.trim().to_owned(), ready }
     }

@@ -2,8 +2,8 @@
 //! each time: whoever is not there to take it has missed it.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use longshore_intake::sign;
 use longshore_ports::Secret;
+
+use crate::common::http::exchange;
 
 /// The repositories, and a working copy of each.
 pub(crate) struct Forge {
@@ -174,20 +176,13 @@ pub(crate) fn send(to: SocketAddr, secret: &Secret, push: &Push) -> io::Result<S
     });
     let body = body.to_string();
     let signature = sign::github(secret, body.as_bytes());
-    let mut stream = TcpStream::connect(to)?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let head = format!(
-        "POST /hooks/github HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {}\r\n\
-         content-type: application/json\r\nx-github-event: push\r\nx-github-delivery: {name}-{}\r\n\
-         x-hub-signature-256: {signature}\r\n\r\n",
-        body.len(),
-        push.number,
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let status = answer.split(' ').nth(1).map(ToOwned::to_owned);
-    status.ok_or_else(|| io::Error::other("the host went away before it answered"))
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-github-event", "push"),
+        ("x-github-delivery", &format!("{name}-{}", push.number)),
+        ("x-hub-signature-256", &signature),
+    ];
+    let patience = Duration::from_secs(30);
+    let answer = exchange(to, "POST", "/hooks/github", &headers, body.as_bytes(), patience)?;
+    Ok(answer.status.to_string())
 }

@@ -1,12 +1,12 @@
 //! The host, as a process that is killed and started again.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use longshore_cli::api::{Events, Ready};
 use longshore_events::Event;
+
+use crate::common;
 
 /// A host that is ready.
 pub(crate) struct Host {
@@ -56,19 +56,11 @@ impl Host {
 
     fn request(&self, method: &str, path: &str, body: &str) -> String {
         let token = std::fs::read_to_string(&self.ready.token_file).unwrap();
-        let mut stream = TcpStream::connect(self.ready.listen).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
-            token.trim(),
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.split(' ').nth(1).is_some_and(|status| status.starts_with('2')), "{answer}");
-        body.to_owned()
+        let bearer = format!("Bearer {}", token.trim());
+        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        let answer = common::http::send(self.ready.listen, method, path, &headers, body.as_bytes());
+        assert_eq!(answer.status / 100, 2, "{answer:?}");
+        answer.body
     }
 }
 
@@ -85,16 +77,5 @@ impl Drop for Host {
 }
 
 fn spawn(folder: &Path) -> (Child, Ready) {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("host.log")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
-    for name in ["LONGSHORE_DATA", "LONGSHORE_HOST", "LONGSHORE_TOKEN", "LONGSHORE_LOG"] {
-        command.env_remove(name);
-    }
-    command.args(["up", "--output", "json"]).current_dir(folder).stdout(Stdio::piped()).stderr(log);
-    let mut child = command.spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let log = || std::fs::read_to_string(folder.join("host.log")).unwrap();
-    let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {}", log()));
-    (child, ready)
+    common::up(common::longshore(folder, &["up", "--output", "json"]), &folder.join("host.log"))
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
 
+#[path = "../common/mod.rs"]
+mod common;
+
 mod buildah;
 mod chance;
 mod client;

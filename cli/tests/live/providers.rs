@@ -1,6 +1,5 @@
 //! Providers as they are: a real registry and a real Alertmanager tell the host; and what GitHub sends is replayed.
 
-use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,7 @@ use longshore_intake::sign;
 use longshore_ports::{BlobRef, Secret};
 use serde_json::{Value, json};
 
+use crate::common::http::send;
 use crate::host::Host;
 use crate::stage::eventually;
 
@@ -82,17 +82,7 @@ fn secret(folder: &Path, name: &str) -> String {
 
 /// Sends a body, and returns the status of the answer.
 fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
-    let mut stream = TcpStream::connect(to).unwrap();
-    let mut head = format!("POST {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    head += &format!("content-length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).unwrap();
-    stream.write_all(body).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().to_owned()
+    send(to, "POST", path, headers, body).status.to_string()
 }
 
 /// An image without layers in a folder; each `label` makes another. Returns its digest.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use longshore_cli::demo::facts::{Facts, Fate};
 use longshore_ports::Secret;
 
-use crate::client;
 use crate::forge::{Forge, Push, full_name};
 use crate::host::Host;
+use crate::{client, common};
 
 /// A folder with all of it.
 pub(crate) struct Stage {
@@ -57,12 +57,7 @@ impl Stage {
 
     /// Runs `longshore` against the host.
     pub(crate) fn longshore(&self, words: &[&str]) -> Output {
-        let output = Command::new(env!("CARGO_BIN_EXE_longshore"))
-            .args(words)
-            .current_dir(&self.folder)
-            .env_remove("LONGSHORE_DATA")
-            .output()
-            .unwrap();
+        let output = common::longshore(&self.folder, words).output().unwrap();
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
         output
     }
