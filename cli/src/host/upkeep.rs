@@ -14,6 +14,8 @@ use super::system::System;
 
 /// Between two sweeps.
 const SWEEP: Duration = Duration::from_mins(1);
+/// What the last host's bus had in mind, or this one's could not keep, is on no way that it could still arrive by.
+const NO_GRACE_MS: u64 = 0;
 /// Rows that are pruned after one sweep.
 const PRUNED: usize = 10_000;
 
@@ -30,20 +32,15 @@ pub(super) async fn pass_on(system: Arc<System>, mut published: UnboundedReceive
 
 /// Goes on with what the last host left, then sweeps for ever.
 pub(super) async fn take_over_and_sweep(system: Arc<System>) {
-    // The last host's queue is gone: what is owed is on no way.
-    system.bus.load.falls_behind();
     if let Err(error) = take_over(&system).await {
         tracing::error!(%error, "cannot see what the last host left; the sweep will");
     }
-    let mut next_prune = Instant::now();
+    let (mut next_prune, mut grace_ms) = (Instant::now(), NO_GRACE_MS);
     loop {
         let (journal, clock) = (&*system.journal, &*system.clock);
-        let load = &system.bus.load;
-        // What the bus could not keep in mind is on no way that it could still arrive by.
-        let grace_ms = if load.was_behind() { 0 } else { GRACE_MS };
         let sent = sweep(journal, clock, &system.bus, grace_ms).await;
         if sent.inspect_err(|error| tracing::error!(%error, "cannot sweep")).is_ok_and(|sent| sent >= LIMIT) {
-            load.falls_behind();
+            system.bus.more_is_owed();
         }
         if next_prune <= Instant::now() {
             next_prune = Instant::now() + SWEEP;
@@ -51,7 +48,10 @@ pub(super) async fn take_over_and_sweep(system: Arc<System>) {
                 tracing::error!(%error, "cannot prune the journal");
             }
         }
-        tokio::select! { () = sleep(SWEEP) => {}, () = load.hungry() => {} }
+        grace_ms = tokio::select! {
+            () = sleep(SWEEP) => GRACE_MS,
+            () = system.bus.load.hungry() => NO_GRACE_MS,
+        };
     }
 }
 

@@ -1,6 +1,6 @@
 //! How much there is to do, as the bus, the sweep and the webhooks tell one another.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     webhooks: AtomicUsize,
-    behind: AtomicBool,
     drained: Notify,
 }
 
@@ -27,24 +26,12 @@ impl Load {
         self.webhooks.load(Ordering::Relaxed) > 0
     }
 
-    /// The journal owes more than the bus could keep in mind.
-    pub(crate) fn falls_behind(&self) {
-        self.behind.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the journal owes more; whoever asks brings it.
-    pub(crate) fn was_behind(&self) -> bool {
-        self.behind.swap(false, Ordering::Relaxed)
-    }
-
-    /// The bus has little left to do.
+    /// The journal owes more than the bus has in mind, and that is little.
     pub(super) fn drains(&self) {
-        if self.behind.load(Ordering::Relaxed) {
-            self.drained.notify_one();
-        }
+        self.drained.notify_one();
     }
 
-    /// Waits until the bus has little left to do and the journal owes more.
+    /// Waits until then.
     pub(crate) async fn hungry(&self) {
         self.drained.notified().await;
     }

@@ -51,6 +51,8 @@ enum Message {
     Deliver(String, Box<Event>),
     Wake(String, String),
     Timer(String, String, Timestamp),
+    /// The journal owes more than was told before this.
+    Owed,
     Stop(oneshot::Sender<()>),
 }
 
@@ -77,6 +79,11 @@ impl Bus {
     /// Wakes a unit at a time.
     pub(crate) fn wake_at(&self, function: &str, unit: &str, at: Timestamp) {
         self.tell(Message::Timer(function.to_owned(), unit.to_owned(), at));
+    }
+
+    /// The sweep could not bring all that is owed.
+    pub(crate) fn more_is_owed(&self) {
+        self.tell(Message::Owed);
     }
 
     /// Begins nothing any more, and returns when what runs has ended or was dropped.
@@ -125,6 +132,7 @@ pub(crate) async fn run(inbox: Inbox, functions: Vec<Arc<dyn Runs>>, clock: Arc<
         functions,
         clock,
         load: inbox.load,
+        behind: false,
         life,
         begun: 0,
         queue: Queue::default(),
@@ -141,6 +149,8 @@ struct Runner {
     functions: HashMap<&'static str, Arc<dyn Runs>>,
     clock: Arc<dyn Clock>,
     load: Arc<Load>,
+    /// The journal owes more than is in the queue.
+    behind: bool,
     /// Names this life of the host in the names of invocations.
     life: String,
     begun: u64,
@@ -184,7 +194,7 @@ impl Runner {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Deliver(..) if self.queue.len() >= BACKLOG => self.load.falls_behind(),
+            Message::Deliver(..) if self.queue.len() >= BACKLOG => self.behind = true,
             Message::Deliver(function, event) => {
                 if let Some(known) = self.known(&function) {
                     self.queue.push(Job::event(known.name(), known.units(&event), *event));
@@ -200,6 +210,7 @@ impl Runner {
                     self.timers.set((known.name(), unit), at);
                 }
             }
+            Message::Owed => self.behind = true,
             Message::Stop(_) => {}
         }
     }
@@ -231,7 +242,8 @@ impl Runner {
             });
             self.jobs.insert(task.id(), job);
         }
-        if self.queue.len() < LITTLE {
+        if self.behind && self.queue.len() < LITTLE {
+            self.behind = false;
             self.load.drains();
         }
     }

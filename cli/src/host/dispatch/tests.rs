@@ -127,3 +127,15 @@ async fn a_timer_outlives_a_clock_that_stays_set_back() {
     assert_eq!(timeout(Duration::from_hours(2), said.recv()).await.unwrap().unwrap(), "later");
     assert!(clock.now() >= due && clock.now() <= due + jiff::SignedDuration::from_secs(1));
 }
+
+#[tokio::test]
+async fn who_is_told_that_more_is_owed_asks_for_it_once_when_little_is_left() {
+    let (bus, mut said, _task) = start();
+    bus.hint("telling", "a");
+    bus.more_is_owed();
+    timeout(Duration::from_secs(10), bus.load.hungry()).await.expect("it has nothing left to do");
+    assert_eq!(next(&mut said).await, "a");
+    bus.hint("telling", "b");
+    assert_eq!(next(&mut said).await, "b");
+    assert!(timeout(Duration::from_millis(50), bus.load.hungry()).await.is_err(), "it was told once");
+}

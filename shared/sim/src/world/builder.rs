@@ -48,11 +48,6 @@ impl FakeBuilder {
         self.lock().wrong.clone()
     }
 
-    /// When a build ends next, after `now`.
-    pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
-        self.lock().builds.values().map(|build| build.ends).filter(|ends| *ends > now).min()
-    }
-
     /// The digest of a service's image at a commit: of the files that the service is built from.
     pub fn digest(&self, order: &BuildOrder) -> Digest {
         let prefix = format!("{}/", order.service);
