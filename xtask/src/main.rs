@@ -12,6 +12,7 @@ mod step;
 mod suggest;
 mod tasks;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::step::{Failure, run, run_last};
-use crate::{bench, lint, peers, sizes, suggest, test};
+use crate::{bench, lint, peers, sizes, suggest, test, torture};
 
 struct Task {
     name: &'static str,
@@ -42,6 +42,12 @@ const TASKS: &[Task] = &[
         arguments: Arguments::Taken("[ARGUMENTS]"),
         about: "run the simulator, e.g. --seeds 200000, or --seed N to replay one",
         run: |context, arguments| program(context, "sim", arguments),
+    },
+    Task {
+        name: "torture",
+        arguments: Arguments::Taken("[--pushes N …]"),
+        about: "10,000 pushes over 100 services, webhooks twice and shuffled, the host killed 200 times; also --services, --kills, --seed N",
+        run: torture::task,
     },
     Task {
         name: "bench",

@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 
 use longshore_cli::demo::count::Answer;
 
-/// Between two requests of a service.
-const EVERY: Duration = Duration::from_millis(50);
-
-/// Asks one service until it is dropped.
+/// Asks one service now and again until it is dropped.
 pub(crate) struct Client {
     answers: Arc<Mutex<Vec<Answer>>>,
     ended: Arc<AtomicBool>,
@@ -20,7 +17,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn start(proxy: SocketAddr, host: String, begun: Instant) -> Self {
+    pub(crate) fn start(proxy: SocketAddr, host: String, begun: Instant, every: Duration) -> Self {
         let (answers, ended) = <(Arc<Mutex<Vec<Answer>>>, Arc<AtomicBool>)>::default();
         let thread = thread::spawn({
             let (answers, ended) = (answers.clone(), ended.clone());
@@ -30,7 +27,7 @@ impl Client {
                     if let Ok(commit) = ask(proxy, &host) {
                         answers.lock().unwrap().push(Answer { commit, sent, answered: begun.elapsed() });
                     }
-                    thread::sleep(EVERY);
+                    thread::sleep(every);
                 }
             }
         });

@@ -39,7 +39,9 @@ impl Forge {
             git(&forge.folder, &["init", "--quiet", "--bare", "--initial-branch=main", path(&bare)]);
             git(&work, &["init", "--quiet", "--initial-branch=main"]);
             git(&work, &["remote", "add", "origin", path(&bare)]);
-            let dockerfile = "FROM scratch\nCOPY service commit broken /\nENTRYPOINT [\"/service\"]\n";
+            // What never changes is a layer of its own.
+            let dockerfile =
+                "FROM scratch\nCOPY service /\nCOPY commit broken /\nENTRYPOINT [\"/service\"]\n";
             std::fs::write(work.join("Dockerfile"), dockerfile).unwrap();
         }
         forge
@@ -103,8 +105,8 @@ pub(crate) struct Mail {
 /// What became of the webhooks.
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
-    /// How many were taken.
-    pub(crate) taken: usize,
+    /// The commits of those that were taken.
+    pub(crate) taken: Vec<String>,
     /// How many nobody was there to take, or to say so.
     pub(crate) missed: usize,
 }
@@ -158,7 +160,7 @@ fn carry(
         match send(address, secret, &pushes[index]) {
             Ok(status) => {
                 assert_eq!(status, "202", "{:?}", pushes[index]);
-                delivered.taken += 1;
+                delivered.taken.push(pushes[index].commit.clone());
             }
             Err(_) => delivered.missed += 1,
         }
