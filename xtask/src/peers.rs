@@ -81,7 +81,7 @@ pub(crate) fn task(context: &Context, arguments: &[String]) -> Result<(), Failur
 /// Brings everything that `cargo xtask test` needs.
 pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     let tools = bring_tools(context)?;
-    for package in [debian::SKOPEO, debian::BUILDAH] {
+    for package in debian::ALL {
         step(&format!("peer {}", package.program), || debian::bring(context, &package))?;
     }
     for peer in &TESTED_AGAINST {
@@ -120,7 +120,7 @@ fn list(context: &Context) {
         let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
         println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
     }
-    for package in [debian::SKOPEO, debian::BUILDAH] {
+    for package in debian::ALL {
         let there = debian::version(context, &package).unwrap_or_else(|| "not there yet".into());
         println!("{:<24} {there}", format!("{} >= {}.{}", package.program, package.least.0, package.least.1));
     }

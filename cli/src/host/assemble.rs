@@ -12,7 +12,7 @@ use longshore_deploy::Deploy;
 use longshore_frame::Frame;
 use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
-use longshore_local::builder::{Buildah, Parts, kill_leftover_groups};
+use longshore_local::builder::{Containers, Parts, Tool, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
@@ -84,14 +84,20 @@ pub(super) async fn assemble(
     let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let life = folder::random_name(6)?;
-    let buildah = find_buildah(folder, listen, &token);
-    let builder_name = if buildah.is_some() { "packer or buildah" } else { "packer" };
+    let tool = Tool::find(build_environment().get("PATH").map_or("", String::as_str));
+    tracing::info!(tool = tool.map(Tool::program), "what builds Dockerfiles with RUN");
+    let builder_name = tool.map_or("packer".into(), |tool| format!("packer or {}", tool.program()));
+    let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
+    let containers = |tool| {
+        Containers::new(tool, &folder.join("build"), (listen, login), secrets.clone(), build_environment())
+    };
+    let containers = tool.map(containers).transpose()?;
     let builder = LocalBuilder::open(Parts {
         folder: folder.join("build"),
         life: life.clone(),
         policy: policy.clone(),
         checkout: Arc::new(GitCheckout(git.clone())),
-        pack: Arc::new(Packer { store: store.clone(), buildah }),
+        pack: Arc::new(Packer { store: store.clone(), containers }),
         blobs: blobs.clone(),
         hints: Arc::new(bus.clone()),
         environment: build_environment(),
@@ -119,16 +125,8 @@ pub(super) async fn assemble(
         news: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
     });
-    let functions = functions(&system, builder_name, &git, &store);
+    let functions = functions(&system, &builder_name, &git, &store);
     Ok(Host { system, functions, inbox, published, store, life, downs })
-}
-
-/// Buildah, when it is there, for Dockerfiles that the packer refuses.
-fn find_buildah(folder: &DataFolder, listen: SocketAddr, token: &Secret) -> Option<Buildah> {
-    let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
-    let found = Buildah::find(&folder.join("build"), listen, login, build_environment());
-    tracing::info!(is_here = found.is_some(), "buildah, for Dockerfiles with RUN");
-    found
 }
 
 /// The functions, as [`routes`] lists them.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use longshore_events::{CommitId, RepositoryName};
 use longshore_git::GitCommand;
-use longshore_local::builder::{Buildah, Checkout, Pack, PackJob, Packed};
+use longshore_local::builder::{Checkout, Containers, Pack, PackJob, Packed};
 use longshore_oci::Repository;
 use longshore_oci::image::MANIFEST;
 use longshore_oci::packer::{Image, PackError, Request, pack, refused_run};
@@ -33,10 +33,10 @@ impl Checkout for GitCheckout {
     }
 }
 
-/// The packer, with the host's own registry for base images and for what is made; buildah for what it refuses.
+/// The packer, with the host's own registry for base images and for what is made; buildah or podman for what it refuses.
 pub(super) struct Packer {
     pub(super) store: Store,
-    pub(super) buildah: Option<Buildah>,
+    pub(super) containers: Option<Containers>,
 }
 
 /// Packs here; the packer's own error is kept, to tell what it refuses.
@@ -67,12 +67,12 @@ impl Pack for Packer {
         let begun = Instant::now();
         let packed = pack_here(&self.store, job).await;
         let packed = packed.map_err(|error| PortError::unavailable(operation.clone(), error))?;
-        let image = match (packed, &self.buildah) {
-            (Err(PackError::Unsupported { .. } | PackError::NoBase { .. }), Some(buildah)) => {
-                return buildah.pack(job).await;
+        let image = match (packed, &self.containers) {
+            (Err(PackError::Unsupported { .. } | PackError::NoBase { .. }), Some(containers)) => {
+                return containers.pack(job).await;
             }
             (Err(error @ PackError::Unsupported { .. }), None) => {
-                let help = "install buildah (Debian: apt-get install buildah) and start the host again, or do it in \
+                let help = "install buildah or podman (Debian: apt-get install buildah) and start the host again, or do it in \
                             the service's `prepare`";
                 return Err(PortError::invalid(operation, format!("{error}: {help}")));
             }

@@ -12,13 +12,21 @@ use crate::common;
 pub(crate) struct Host {
     folder: PathBuf,
     child: Child,
+    environment: Vec<(String, String)>,
     pub(crate) ready: Ready,
 }
 
 impl Host {
     pub(crate) fn start(folder: &Path) -> Self {
-        let (child, ready) = spawn(folder);
-        Self { folder: folder.to_owned(), child, ready }
+        Self::start_with(folder, &[])
+    }
+
+    /// With these variables beside those of the test.
+    pub(crate) fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let (child, ready) = spawn(folder, &environment);
+        Self { folder: folder.to_owned(), child, environment, ready }
     }
 
     /// SIGKILL.
@@ -30,7 +38,7 @@ impl Host {
     /// Starts it again after it was killed: where it was.
     pub(crate) fn start_again(&mut self) {
         let before = (self.ready.listen, self.ready.proxy);
-        (self.child, self.ready) = spawn(&self.folder);
+        (self.child, self.ready) = spawn(&self.folder, &self.environment);
         assert_eq!((self.ready.listen, self.ready.proxy), before);
     }
 
@@ -76,6 +84,8 @@ impl Drop for Host {
     }
 }
 
-fn spawn(folder: &Path) -> (Child, Ready) {
-    common::up(common::longshore(folder, &["up", "--output", "json"]), &folder.join("host.log"))
+fn spawn(folder: &Path, environment: &[(String, String)]) -> (Child, Ready) {
+    let mut command = common::longshore(folder, &["up", "--output", "json"]);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    common::up(command, &folder.join("host.log"))
 }

@@ -16,7 +16,7 @@ use crate::url;
 use crate::watch::{self, Watch};
 
 /// Keys of a service that only say how to build it.
-const BUILD_KEYS: &[&str] = &["path", "watch", "prepare", "test", "dockerfile", "args", "timeout"];
+const BUILD_KEYS: &[&str] = &["path", "watch", "prepare", "test", "dockerfile", "args", "secrets", "timeout"];
 
 /// Checks the text of a configuration; `file` is its name for messages.
 ///
@@ -155,6 +155,7 @@ fn service_source(keys: &Keys<'_>, repositories: &Names<'_>) -> Option<ServiceSo
     let (prepare, test) = (keys.command("prepare"), keys.command("test"));
     let dockerfile = keys.parsed("dockerfile", rules::dockerfile);
     let args = keys.map("args", rules::variable);
+    let secrets = keys.each("secrets", rules::secret);
     let timeout = keys.millis("timeout");
     Some(ServiceSource {
         // A name that breaks its rule was noted where the repository is defined.
@@ -165,6 +166,7 @@ fn service_source(keys: &Keys<'_>, repositories: &Names<'_>) -> Option<ServiceSo
         test,
         dockerfile: dockerfile?,
         args: args?,
+        secrets: secrets?,
         timeout_ms: timeout?,
     })
 }

@@ -144,6 +144,8 @@ pub struct ServiceSource {
     pub dockerfile: String,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
+    /// The names of the secrets that the Dockerfile's RUN may mount.
+    pub secrets: Vec<String>,
     /// How long the whole build may take, in milliseconds.
     pub timeout_ms: u64,
 }

@@ -206,6 +206,12 @@ pub(crate) static SERVICE: Spec = Spec {
         key("test", Kind::Command, Need::Optional, "Run after `prepare`; when it fails, so does the build."),
         key("dockerfile", Kind::Text, Need::Text("Dockerfile"), "The Dockerfile, relative to `path`."),
         key("args", Kind::Map, Need::Optional, "Build arguments, for the Dockerfile's ARG."),
+        key(
+            "secrets",
+            Kind::Texts,
+            Need::Texts(&[]),
+            "Secrets that the Dockerfile mounts with RUN --mount=type=secret,id=NAME; no layer holds them.",
+        ),
         key("timeout", Kind::Duration(1_000), Need::Text("10m"), "How long the whole build may take."),
         key(
             "image",

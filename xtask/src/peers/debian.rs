@@ -11,9 +11,13 @@ pub(super) struct Package {
 }
 
 /// Copies images into and out of the host's registry, as a stranger to our own client.
-pub(super) const SKOPEO: Package = Package { program: "skopeo", least: (1, 9) };
+const SKOPEO: Package = Package { program: "skopeo", least: (1, 9) };
 /// Builds images, and shares its layers through the host's registry.
-pub(super) const BUILDAH: Package = Package { program: "buildah", least: (1, 28) };
+const BUILDAH: Package = Package { program: "buildah", least: (1, 28) };
+/// Builds images, where buildah is not there.
+const PODMAN: Package = Package { program: "podman", least: (4, 3) };
+/// All that the tests need.
+pub(super) const ALL: [Package; 3] = [SKOPEO, BUILDAH, PODMAN];
 
 /// Makes sure that the program is there, and new enough.
 pub(super) fn bring(context: &Context, package: &Package) -> Result<(), Failure> {

@@ -27,7 +27,7 @@ use longshore_ports::{
 };
 use tokio::sync::{Mutex, Semaphore};
 
-pub use container::Buildah;
+pub use container::{Containers, Tool};
 pub use group::kill_leftover_groups;
 use record::Records;
 
@@ -72,6 +72,8 @@ pub struct PackJob {
     pub dockerfile: String,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
+    /// The names of the secrets that RUN may mount.
+    pub secrets: Vec<String>,
     /// The time of everything in the image, in seconds since the epoch.
     pub epoch: u64,
     /// An empty folder to work in.

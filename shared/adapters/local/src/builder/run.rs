@@ -136,6 +136,7 @@ impl<'a> Run<'a> {
             context,
             dockerfile: self.source.dockerfile.clone(),
             args: self.source.args.clone(),
+            secrets: self.source.secrets.clone(),
             epoch,
             work: self.folder.join("pack"),
             log: self.log.clone(),

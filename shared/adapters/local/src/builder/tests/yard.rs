@@ -122,6 +122,7 @@ impl Yard {
             test: words("test -s image"),
             dockerfile: "Dockerfile".into(),
             args: BTreeMap::new(),
+            secrets: Vec::new(),
             timeout_ms: self.timeout_ms,
         };
         let ready = Probe { path: None, interval_ms: 1, timeout_ms: 1, failures: 1 };
