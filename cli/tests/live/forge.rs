@@ -107,6 +107,8 @@ pub(crate) struct Mail {
 pub(crate) struct Delivered {
     /// The commits of those that were taken.
     pub(crate) taken: Vec<String>,
+    /// How long those took to be answered.
+    pub(crate) took: Vec<Duration>,
     /// How many nobody was there to take, or to say so.
     pub(crate) missed: usize,
 }
@@ -157,9 +159,11 @@ fn carry(
         }
         let due = waiting.first().is_some_and(|(at, ..)| *at <= Instant::now());
         let Some((_, index, _)) = due.then(|| waiting.pop_first()).flatten() else { continue };
+        let begun = Instant::now();
         match send(address, secret, &pushes[index]) {
             Ok(status) => {
                 assert_eq!(status, "202", "{:?}", pushes[index]);
+                delivered.took.push(begun.elapsed());
                 delivered.taken.push(pushes[index].commit.clone());
             }
             Err(_) => delivered.missed += 1,

@@ -124,16 +124,21 @@ fn a_storm_of_pushes_and_kills_loses_nothing_and_does_nothing_twice() {
     let (tips, mail) = storm.rage(&mut stage);
     let raged = begun.elapsed();
     let (facts, settled) = at_rest(&stage, &clients, &tips, storm.patience());
+    let mut took = mail.took.clone();
+    took.sort();
+    let percentile = |p| took.get(took.len() * p / 100).copied().unwrap_or_default();
     let unsettled: Vec<_> = settled.iter().filter(|(_, settled)| !settled).collect();
     eprintln!(
         "seed {}: {} pushes over {} services with {} kills in {raged:.0?}, at rest after {:.0?}; {} webhooks taken, \
-         {} missed; {} events",
+         half of them in {:.1?}, 99 % in {:.1?}, {} missed; {} events",
         storm.seed,
         storm.pushes,
         storm.services,
         storm.kills,
         begun.elapsed(),
         mail.taken.len(),
+        percentile(50),
+        percentile(99),
         mail.missed,
         facts.0.len(),
     );
