@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_build::Build;
 use longshore_deploy::Deploy;
+use longshore_forge::ForgeGit;
 use longshore_frame::Frame;
 use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
@@ -17,7 +18,7 @@ use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
-use longshore_ports::{Clock, Secret, journal::Committed};
+use longshore_ports::{Clock, Git, Secret, journal::Committed};
 use longshore_runner::RunnerClient;
 use tokio::sync::{mpsc, watch};
 
@@ -79,6 +80,8 @@ pub(super) async fn assemble(
     let token = folder.token().await?;
     let store = Store::open(&folder.join("registry"))?;
     let git = Arc::new(repositories(folder, &policy).await?);
+    // What lies at a forge is asked there; git clones it all the same.
+    let knows: Arc<dyn Git> = Arc::new(ForgeGit::of(&policy, secrets.clone(), git.clone())?);
     let (runner, proxy) = run_runner(folder, &policy, listen, &token, last).await?;
     let (bus, inbox) = Bus::new();
     let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
@@ -96,7 +99,7 @@ pub(super) async fn assemble(
         folder: folder.join("build"),
         life: life.clone(),
         policy: policy.clone(),
-        checkout: Arc::new(GitCheckout(git.clone())),
+        checkout: Arc::new(GitCheckout(git)),
         pack: Arc::new(Packer { store: store.clone(), containers }),
         blobs: blobs.clone(),
         hints: Arc::new(bus.clone()),
@@ -125,17 +128,12 @@ pub(super) async fn assemble(
         news: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
     });
-    let functions = functions(&system, &builder_name, &git, &store);
+    let functions = functions(&system, &builder_name, &knows, &store);
     Ok(Host { system, functions, inbox, published, store, life, downs })
 }
 
 /// The functions, as [`routes`] lists them.
-fn functions(
-    system: &System,
-    builder_name: &str,
-    git: &Arc<GitCommand>,
-    store: &Store,
-) -> Vec<Arc<dyn Runs>> {
+fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &Store) -> Vec<Arc<dyn Runs>> {
     let System { policy, journal, blobs, clock, builder, runner, .. } = system;
     let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let build = Build {

@@ -16,3 +16,4 @@ mod registry;
 mod stage;
 mod stop;
 mod storm;
+mod truncated;

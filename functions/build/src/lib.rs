@@ -5,6 +5,8 @@
 //! stands for the new commit too, and is said again under it, so that the branch's tip always has an image.
 
 mod decide;
+#[cfg(test)]
+mod observe_tests;
 mod state;
 
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use longshore_events::{
 };
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::{Policy, Repository, Service, ServiceSource};
-use longshore_ports::{BuildOrder, BuildStatus, Builder, EffectKind, Facts, Git, Key, PortError, Relation};
+use longshore_ports::{
+    BuildOrder, BuildStatus, Builder, EffectKind, ErrorKind, Facts, Git, Key, PortError, Relation,
+};
 use serde::{Deserialize, Serialize};
 
 pub use state::{Push, Stage, State};
@@ -141,7 +145,8 @@ impl Build {
         find().ok_or_else(|| PortError::invalid(format!("look at {unit}"), unknown))
     }
 
-    /// The last image of a service, when nothing that it watches differs between its commit and this one.
+    /// The last image of a service, when nothing that it watches differs between its commit and this one. Where that
+    /// cannot be told, since the paths are too many or Git has forgotten one of the commits, everything counts as changed.
     async fn unchanged(&self, target: &Target<'_>) -> Result<Option<ImagePushed>, PortError> {
         if target.source.watch.is_empty() {
             return Ok(None);
@@ -151,10 +156,13 @@ impl Build {
         let Some((last, commit)) = last.and_then(|last| Some((last, last.commit.as_ref()?))) else {
             return Ok(None);
         };
-        let changes = self.git.compare(&target.repository.name, commit, &target.commit).await?;
-        let untouched = changes
-            .paths
-            .is_some_and(|paths| !target.source.watch.touched_by(paths.iter().map(String::as_str)));
+        let paths = match self.git.compare(&target.repository.name, commit, &target.commit).await {
+            Ok(changes) => changes.paths,
+            Err(error) if error.kind == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let untouched =
+            paths.is_some_and(|paths| !target.source.watch.touched_by(paths.iter().map(String::as_str)));
         Ok(untouched.then(|| last.clone()))
     }
 }

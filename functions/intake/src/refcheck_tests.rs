@@ -57,6 +57,7 @@ impl World {
                 name: RepositoryName::new("shop").unwrap(),
                 url: None,
                 branch: name("refs/heads/main"),
+                forge: None,
             }],
             services: Vec::new(),
             environments: Vec::new(),

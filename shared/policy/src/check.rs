@@ -7,11 +7,11 @@ use longshore_events::{EnvironmentName, ImageName, ServiceName};
 use toml_span::{Error, ErrorKind, Span, Spanned};
 
 use crate::fault::{Code, Fault, Faults, Wrong};
-use crate::policy::{Environment, Host, Policy, Repository, Run, Service, ServiceSource, Source};
+use crate::policy::{Environment, Forge, Host, Policy, Repository, Run, Service, ServiceSource, Source};
 use crate::read::Keys;
-use crate::rules::{self, PROVIDERS, STRATEGIES};
+use crate::rules::{self, FORGES, PROVIDERS, STRATEGIES};
 use crate::spec::{ENVIRONMENT, ROOT};
-use crate::suggest::{nearest, quoted};
+use crate::suggest::{self, nearest, quoted};
 use crate::url;
 use crate::watch::{self, Watch};
 
@@ -65,7 +65,8 @@ fn note_syntax(error: &Error, faults: &Faults<'_>) {
         ErrorKind::UnquotedString => "a text must stand in quotes".to_owned(),
         _ => error.to_string(),
     };
-    faults.add(error.span, Wrong::new(Code::Syntax, format!("not valid TOML: {message}{first}")));
+    let message = suggest::one_line(&format!("not valid TOML: {message}{first}"));
+    faults.add(error.span, Wrong::new(Code::Syntax, message));
 }
 
 fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
@@ -121,7 +122,28 @@ fn repository(keys: &Keys<'_>, names: &mut Names<'_>) -> Option<Repository> {
     names.define(keys.text("name"));
     let (name, branch) = (keys.parsed("name", rules::repository), keys.parsed("branch", rules::branch));
     let url = keys.parsed("url", url::clone_url);
-    Some(Repository { name: name?, url, branch: branch? })
+    Some(Repository { name: name?, url, branch: branch?, forge: forge(keys) })
+}
+
+fn forge(keys: &Keys<'_>) -> Option<Forge> {
+    let token = keys.parsed("token", rules::secret);
+    let api = keys.parsed("api", url::api);
+    if !keys.has("forge") {
+        for key in ["api", "token"].iter().filter(|key| keys.has(key)) {
+            let message = format!(
+                "`{key}` says how a forge is asked, but the repository has no `forge`: add it, or take `{key}` out"
+            );
+            keys.note(key, Wrong::new(Code::NotAtForge, message));
+        }
+        return None;
+    }
+    if !keys.has("url") {
+        let message =
+            "the repository lies at a forge, but has no `url` to clone it from: add it, or take `forge` out";
+        keys.note("forge", Wrong::new(Code::NotAtForge, message));
+    }
+    let kind = keys.parsed("forge", |text| rules::choice(text, "forge", FORGES))?;
+    Some(Forge { kind, api: api.unwrap_or_else(|| kind.public_api().to_owned()), token })
 }
 
 fn service(keys: &Keys<'_>, names: &mut Names<'_>, repositories: &Names<'_>) -> Option<Service> {

@@ -52,11 +52,13 @@ pub enum Code {
     InvalidVariable,
     /// The file is not UTF-8.
     NotText,
+    /// A key that says how a forge is asked, in a repository that is at none; or a forge without an address to clone from.
+    NotAtForge,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -77,6 +79,7 @@ impl Code {
         Self::SharedImage,
         Self::InvalidVariable,
         Self::NotText,
+        Self::NotAtForge,
     ];
 }
 

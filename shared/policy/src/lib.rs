@@ -30,8 +30,8 @@ pub use check::{check, check_bytes};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use policy::{
-    Environment, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS, Service, ServiceSource, Source,
-    Strategy,
+    Environment, Forge, ForgeKind, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS, Service,
+    ServiceSource, Source, Strategy,
 };
 pub use schema::schema;
 pub use watch::Watch;

@@ -110,6 +110,38 @@ pub struct Repository {
     pub url: Option<String>,
     /// The branch whose tip runs.
     pub branch: RefName,
+    /// The forge whose API is asked what it knows; `None` when the git command is.
+    pub forge: Option<Forge>,
+}
+
+/// A forge, and how its API is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forge {
+    /// What its API speaks.
+    pub kind: ForgeKind,
+    /// The address of its API.
+    pub api: String,
+    /// The name of the secret with the token, in Secrets; `None` when it is asked as anybody may.
+    pub token: Option<String>,
+}
+
+/// What a forge's API speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForgeKind {
+    /// GitHub's REST API.
+    Github,
+    /// GitLab's REST API, version 4.
+    Gitlab,
+}
+
+impl ForgeKind {
+    /// The address of the public forge's API.
+    pub fn public_api(self) -> &'static str {
+        match self {
+            Self::Github => "https://api.github.com",
+            Self::Gitlab => "https://gitlab.com/api/v4",
+        }
+    }
 }
 
 /// A deployable thing.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use longshore_events::{EnvironmentName, ImageName, InvalidName, RefName, RepositoryName, ServiceName};
 
 use crate::fault::{Code, Wrong};
-use crate::policy::{Provider, Strategy};
+use crate::policy::{ForgeKind, Provider, Strategy};
 use crate::suggest::{self, nearest, quoted};
 
 /// What sources may speak.
@@ -24,6 +24,9 @@ pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
     ("cloudwatch", Provider::CloudWatch),
     ("cloudevents", Provider::CloudEvents),
 ];
+/// Forges whose API can be asked.
+pub(crate) const FORGES: &[(&str, ForgeKind)] =
+    &[("github", ForgeKind::Github), ("gitlab", ForgeKind::Gitlab)];
 /// How releases may replace each other.
 pub(crate) const STRATEGIES: &[(&str, Strategy)] = &[("rolling", Strategy::Rolling)];
 

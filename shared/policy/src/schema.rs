@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::rules::{PROVIDERS, STRATEGIES};
+use crate::rules::{FORGES, PROVIDERS, STRATEGIES};
 use crate::spec::{Key, Kind, Need, ROOT, Spec};
 
 /// The JSON Schema of `longshore.toml`.
@@ -51,6 +51,7 @@ fn kind(kind: &Kind) -> Value {
     match kind {
         Kind::Text => json!({ "type": "string" }),
         Kind::Provider => choices(PROVIDERS),
+        Kind::Forge => choices(FORGES),
         Kind::Strategy => choices(STRATEGIES),
         Kind::Duration(_) => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
         Kind::Size(_) => json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$" }),

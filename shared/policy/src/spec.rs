@@ -24,6 +24,7 @@ pub(crate) struct Key {
 pub(crate) enum Kind {
     Text,
     Provider,
+    Forge,
     Strategy,
     /// At least so many milliseconds.
     Duration(u64),
@@ -68,7 +69,7 @@ impl Kind {
     /// What to write, for messages.
     pub(crate) fn wanted(&self) -> &'static str {
         match self {
-            Self::Text | Self::Provider | Self::Strategy => "a text in quotes",
+            Self::Text | Self::Provider | Self::Forge | Self::Strategy => "a text in quotes",
             Self::Duration(_) => "a duration in quotes, such as \"10s\"",
             Self::Size(_) => "a size in quotes, such as \"25MiB\"",
             Self::Count => "a whole number without quotes",
@@ -171,6 +172,24 @@ pub(crate) static REPOSITORY: Spec = Spec {
             "Where to clone it from, without credentials. Without it: the host keeps the repository, and takes pushes.",
         ),
         key("branch", Kind::Text, Need::Text("main"), "The branch whose tip runs."),
+        key(
+            "forge",
+            Kind::Forge,
+            Need::Optional,
+            "Where it lies: its API is asked for refs and comparisons. Without it: the git command is.",
+        ),
+        key(
+            "api",
+            Kind::Text,
+            Need::Optional,
+            "The address of the forge's API. Without it: that of the public github.com or gitlab.com.",
+        ),
+        key(
+            "token",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with the token for the API, never the token itself. Without it: no token is sent.",
+        ),
     ],
 };
 

@@ -82,6 +82,18 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("{start:?}{more}")
 }
 
+/// `text` with its control characters escaped: a message is one line, and does nothing to a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().fold(String::new(), |mut line, c| {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+        line
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +124,11 @@ mod tests {
         assert_eq!(nearest("hots", known), Some("host"));
         assert_eq!(nearest("banana", known), None);
         assert_eq!(nearest(&"x".repeat(100_000), known), None);
+    }
+
+    #[test]
+    fn control_characters_are_shown_not_obeyed() {
+        assert_eq!(one_line("a \u{1b}[2J\n\u{e9}"), "a \\u{1b}[2J\\n\u{e9}");
     }
 
     #[test]

@@ -24,6 +24,26 @@ pub(crate) fn clone_url(text: &str) -> Result<String, Wrong> {
     Err(Wrong::new(Code::InvalidUrl, format!("{} is not a url to clone from: {wanted}", quoted(text))))
 }
 
+/// Checks the address of a forge's API. A token is sent there, so it is `https`, or on this machine.
+pub(crate) fn api(text: &str) -> Result<String, Wrong> {
+    if holds_credentials(text) {
+        let message =
+            "the address carries credentials: take them out, and name the token's secret in `token`";
+        return Err(Wrong::new(Code::Credentials, message).confidential());
+    }
+    let plain =
+        text.is_ascii() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\\#".contains(c));
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let safe = scheme == "https" || (scheme == "http" && ["localhost", "127.0.0.1", "[::1]"].contains(&host));
+    if plain && safe && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    let wanted = "write https://HOST/PATH; http only for this machine";
+    Err(Wrong::new(Code::InvalidUrl, format!("{} is not the address of an API: {wanted}", quoted(text))))
+}
+
 fn is_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -115,6 +135,34 @@ mod tests {
             "https://host/x\ny",
         ] {
             assert!(clone_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_sent_over_tls_or_not_away_from_this_machine() {
+        for (url, kept) in [
+            ("https://api.github.com", "https://api.github.com"),
+            ("https://git.example.org:8443/api/v4/", "https://git.example.org:8443/api/v4"),
+            ("http://127.0.0.1:7070", "http://127.0.0.1:7070"),
+            ("http://[::1]:1/api", "http://[::1]:1/api"),
+        ] {
+            assert_eq!(api(url), Ok(kept.to_owned()));
+        }
+        for url in [
+            "",
+            "api.github.com",
+            "http://api.github.com",
+            "ftp://x/y",
+            "https://",
+            "https:///x",
+            "https://a b",
+            "https://a#b",
+        ] {
+            assert!(api(url).is_err(), "{url}");
+        }
+        for url in ["https://t0ken@api.github.com", "https://api.github.com?access_token=t0ken"] {
+            let wrong = format!("{:?}", api(url).unwrap_err());
+            assert!(wrong.contains("Credentials") && !wrong.contains("t0ken"), "{wrong}");
         }
     }
 

@@ -279,6 +279,7 @@ fn policy() -> Policy {
             name: RepositoryName::new("acme/shop").unwrap(),
             url: None,
             branch: RefName::branch("main").unwrap(),
+            forge: None,
         }],
         services: vec![
             service("api", "127.0.0.1:5055/acme/shop"),

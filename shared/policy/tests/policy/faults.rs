@@ -29,7 +29,7 @@ fn service(line: &str) -> String {
 #[test]
 fn codes_are_numbered_without_gaps() {
     let codes: Vec<_> = Code::ALL.iter().map(ToString::to_string).collect();
-    let expected: Vec<_> = (101..=120).map(|number| format!("LS0{number}")).collect();
+    let expected: Vec<_> = (101..=121).map(|number| format!("LS0{number}")).collect();
     assert_eq!(codes, expected);
 }
 
@@ -114,6 +114,29 @@ fn a_file_that_is_not_utf_8_is_refused_with_the_place() {
     let fault = check_bytes(b"[host]\ndata = \"\xff\"", "f").unwrap_err().remove(0);
     assert_eq!((fault.code, fault.line, fault.column), (Code::NotText, 2, 9));
     assert!(check_bytes(SAMPLE.as_bytes(), "f").is_ok());
+}
+
+#[test]
+fn how_a_forge_is_asked_is_said_only_of_a_repository_that_lies_at_one() {
+    let repository =
+        |lines: &str| format!("[[service]]\nname = \"shop\"\n[[repository]]\nname = \"a/b\"\n{lines}");
+    let url = "url = \"https://github.com/a/b\"\n";
+    assert_one(&repository(&format!("{url}token = \"github\"")), "LS0121", "github");
+    assert_one(
+        &repository(&format!("{url}api = \"https://api.github.com\"")),
+        "LS0121",
+        "https://api.github.com",
+    );
+    assert_one(&repository("forge = \"github\""), "LS0121", "github");
+    assert_one(&repository(&format!("{url}forge = \"githib\"")), "LS0107", "githib");
+    assert_one(
+        &repository(&format!("{url}forge = \"github\"\napi = \"http://github.com\"")),
+        "LS0112",
+        "http://github.com",
+    );
+    let policy = check(&repository(&format!("{url}forge = \"gitlab\"\ntoken = \"lab\"")), "f").unwrap();
+    let forge = policy.repositories[0].forge.as_ref().unwrap();
+    assert_eq!((forge.api.as_str(), forge.token.as_deref()), ("https://gitlab.com/api/v4", Some("lab")));
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! The port over whichever forge a repository lies at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use longshore_events::{CommitId, RefName, RepositoryName};
+use longshore_policy::{Forge, ForgeKind, Policy};
+use longshore_ports::{Changes, ErrorKind, Git, PortError, Relation, Secret, Secrets};
+
+use crate::api::Api;
+use crate::{ForgeError, github, gitlab};
+
+/// Git by the forges' APIs, for the repositories whose configuration names one; the rest is asked of `others`.
+pub struct ForgeGit {
+    repositories: HashMap<RepositoryName, Known>,
+    secrets: Arc<dyn Secrets>,
+    others: Arc<dyn Git>,
+}
+
+struct Known {
+    kind: ForgeKind,
+    api: Arc<Api>,
+}
+
+/// What one question is asked with.
+pub(crate) struct Asked<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) tokens: &'a [Secret],
+    pub(crate) repo: &'a RepositoryName,
+}
+
+impl ForgeGit {
+    /// The repositories of a configuration.
+    ///
+    /// # Errors
+    /// [`ForgeError`] when a forge cannot have a repository of that name, or no client can be made for its address.
+    pub fn of(policy: &Policy, secrets: Arc<dyn Secrets>, others: Arc<dyn Git>) -> Result<Self, ForgeError> {
+        let mut apis: Vec<(&Forge, Arc<Api>)> = Vec::new();
+        let mut repositories = HashMap::new();
+        for repository in &policy.repositories {
+            let Some(forge) = &repository.forge else { continue };
+            match forge.kind {
+                ForgeKind::Github => github::check(repository.name.as_str())?,
+                ForgeKind::Gitlab => gitlab::check(repository.name.as_str())?,
+            }
+            // Repositories of one forge share its connections.
+            let api = match apis.iter().find(|(known, _)| *known == forge) {
+                Some((_, api)) => api.clone(),
+                None => Arc::new(Api::new(forge)?),
+            };
+            apis.push((forge, api.clone()));
+            repositories.insert(repository.name.clone(), Known { kind: forge.kind, api });
+        }
+        Ok(Self { repositories, secrets, others })
+    }
+
+    /// The newest token first. A missing one is not to be taken for a missing commit.
+    async fn tokens(&self, api: &Api) -> Result<Vec<Secret>, PortError> {
+        let Some(secret) = api.secret() else { return Ok(Vec::new()) };
+        self.secrets.get(secret).await.map_err(|error| match error.kind {
+            ErrorKind::NotFound => PortError::new(ErrorKind::Denied, error.operation, error.source),
+            _ => error,
+        })
+    }
+}
+
+#[async_trait]
+impl Git for ForgeGit {
+    async fn refs(&self, repo: &RepositoryName) -> Result<Vec<(RefName, CommitId)>, PortError> {
+        let Some(Known { kind, api }) = self.repositories.get(repo) else {
+            return self.others.refs(repo).await;
+        };
+        let tokens = self.tokens(api).await?;
+        let asked = Asked { api, tokens: &tokens, repo };
+        let found = match kind {
+            ForgeKind::Github => github::refs(&asked).await,
+            ForgeKind::Gitlab => gitlab::refs(&asked).await,
+        };
+        let mut refs = found.map_err(|error| error.port(format!("list the refs of {repo}")))?;
+        refs.sort();
+        Ok(refs)
+    }
+
+    async fn tip(&self, repo: &RepositoryName, git_ref: &RefName) -> Result<Option<CommitId>, PortError> {
+        let Some(Known { kind, api }) = self.repositories.get(repo) else {
+            return self.others.tip(repo, git_ref).await;
+        };
+        let tokens = self.tokens(api).await?;
+        let asked = Asked { api, tokens: &tokens, repo };
+        let found = match kind {
+            ForgeKind::Github => github::tip(&asked, git_ref).await,
+            ForgeKind::Gitlab => gitlab::tip(&asked, git_ref).await,
+        };
+        let found = match (found, kind) {
+            // Of a repository that is there, the reference is not.
+            (Err(ForgeError::NotFound { .. }), ForgeKind::Github) => {
+                github::exists(&asked).await.map(|()| None)
+            }
+            (Err(ForgeError::NotFound { .. }), ForgeKind::Gitlab) => {
+                gitlab::exists(&asked).await.map(|()| None)
+            }
+            (found, _) => found,
+        };
+        found.map_err(|error| error.port(format!("ask for {git_ref} of {repo}")))
+    }
+
+    async fn compare(
+        &self,
+        repo: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Changes, PortError> {
+        let Some(Known { kind, api }) = self.repositories.get(repo) else {
+            return self.others.compare(repo, base, head).await;
+        };
+        if base == head {
+            return Ok(Changes { relation: Relation::Same, paths: Some(Vec::new()) });
+        }
+        let tokens = self.tokens(api).await?;
+        let asked = Asked { api, tokens: &tokens, repo };
+        let found = match kind {
+            ForgeKind::Github => github::changes(&asked, base, head).await,
+            ForgeKind::Gitlab => gitlab::changes(&asked, base, head).await,
+        };
+        found.map_err(|error| error.port(format!("compare {} and {} of {repo}", base.short(), head.short())))
+    }
+
+    async fn relation(
+        &self,
+        repo: &RepositoryName,
+        base: &CommitId,
+        head: &CommitId,
+    ) -> Result<Relation, PortError> {
+        let Some(Known { kind, api }) = self.repositories.get(repo) else {
+            return self.others.relation(repo, base, head).await;
+        };
+        if base == head {
+            return Ok(Relation::Same);
+        }
+        let tokens = self.tokens(api).await?;
+        let asked = Asked { api, tokens: &tokens, repo };
+        let found = match kind {
+            ForgeKind::Github => github::relation(&asked, base, head).await,
+            ForgeKind::Gitlab => gitlab::relation(&asked, base, head).await,
+        };
+        found.map_err(|error| error.port(format!("relate {} to {} in {repo}", base.short(), head.short())))
+    }
+}
