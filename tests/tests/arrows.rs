@@ -39,7 +39,7 @@ fn part(folder: &str) -> Part {
         "shared/frame" => Frame,
         "shared/sim" => Sim,
         "shared/load" => Adapter,
-        "cli" | "xtask" | "tests" | "tests/bench" => Top,
+        "cli" | "xtask" | "tests" | "tests/bench" | "tests/fuzz-targets" => Top,
         _ if folder.starts_with("shared/adapters/") => Adapter,
         _ if folder.starts_with("functions/") => Function,
         _ => panic!("{folder} is in no part of the design: say in this test whom it may use"),

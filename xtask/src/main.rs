@@ -5,6 +5,7 @@
 
 mod bench;
 mod context;
+mod fuzz;
 mod lint;
 mod peers;
 mod sizes;

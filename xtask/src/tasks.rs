@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::step::{Failure, run, run_last};
-use crate::{bench, lint, peers, sizes, suggest, test, torture};
+use crate::{bench, fuzz, lint, peers, sizes, suggest, test, torture};
 
 struct Task {
     name: &'static str,
@@ -48,6 +48,12 @@ const TASKS: &[Task] = &[
         arguments: Arguments::Taken("[--pushes N …]"),
         about: "10,000 pushes over 100 services, webhooks twice and shuffled, the host killed 200 times; also --services, --kills, --seed N",
         run: torture::task,
+    },
+    Task {
+        name: "fuzz",
+        arguments: Arguments::Taken("[--seconds N] [TARGET …]"),
+        about: "fuzz what strangers can send, a minute each; a finding is named by its file",
+        run: fuzz::task,
     },
     Task {
         name: "bench",

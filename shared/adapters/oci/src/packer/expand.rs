@@ -1,12 +1,15 @@
 //! Quotes and variables in a Dockerfile's words, after BuildKit's `shell/lex.go`.
 //!
 //! `$X`, `${X}`, and `${X:-default}`, `${X:+other}`, `${X:?message}` with or without the colon are served; other
-//! forms are refused. Depth and length are bounded: `ENV A=$A$A`, forty times, would fill the memory.
+//! forms are refused. Depth and length are bounded: `ENV A=$A$A`, forty times, would fill the memory, and so would
+//! `ENV B=$A`, `ENV C=$A` and so on, where `A` is long.
 
-use std::{iter::Peekable, str::Chars};
+use std::{cell::Cell, iter::Peekable, str::Chars};
 
 /// The longest expanded word, in bytes.
 const LENGTH: usize = 64 << 10;
+/// What all words of a Dockerfile may expand to, in bytes: four times what it may have itself.
+pub(super) const TOTAL: usize = 4 << 20;
 /// How deep `${A:-${B:-…}}` may nest.
 const DEPTH: u32 = 16;
 
@@ -14,12 +17,18 @@ const DEPTH: u32 = 16;
 pub(super) struct Expander<'a> {
     pub(super) escape: char,
     pub(super) lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// How many bytes of [`TOTAL`] are left.
+    pub(super) left: &'a Cell<usize>,
 }
 
 impl Expander<'_> {
     /// `text` with its quotes removed and its variables replaced.
     pub(super) fn word(&self, text: &str) -> Result<String, String> {
-        self.until(&mut text.chars().peekable(), None, 0)
+        let word = self.until(&mut text.chars().peekable(), None, 0)?;
+        let left = self.left.get().checked_sub(word.len());
+        self.left
+            .set(left.ok_or_else(|| format!("variables make more than {TOTAL} bytes of this Dockerfile"))?);
+        Ok(word)
     }
 
     fn until(
@@ -44,9 +53,7 @@ impl Expander<'_> {
                 c if c == self.escape => out.push(rest.next().unwrap_or(c)),
                 c => out.push(c),
             }
-            if out.len() > LENGTH {
-                return Err(format!("a word is longer than {LENGTH} bytes"));
-            }
+            short(&out)?;
         }
         if stop.is_some() { Err("a `${` has no `}`".to_owned()) } else { Ok(out) }
     }
@@ -60,7 +67,10 @@ impl Expander<'_> {
         loop {
             match rest.next().ok_or("a quote is not closed")? {
                 '"' => return Ok(()),
-                '$' => out.push_str(&self.dollar(rest, depth)?),
+                '$' => {
+                    out.push_str(&self.dollar(rest, depth)?);
+                    short(out)?;
+                }
                 c if c == self.escape => match rest.next() {
                     Some(next) if next == '"' || next == '$' || next == self.escape => out.push(next),
                     Some(next) => out.extend([c, next]),
@@ -119,6 +129,11 @@ impl Expander<'_> {
         }
         Ok((name, self.word(value)?))
     }
+}
+
+/// Refuses a word that became too long, before it becomes longer.
+fn short(word: &str) -> Result<(), String> {
+    if word.len() > LENGTH { Err(format!("a word is longer than {LENGTH} bytes")) } else { Ok(()) }
 }
 
 fn single_quoted(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Carrying out a Dockerfile, instruction by instruction.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -10,7 +11,7 @@ use parse_dockerfile::{Command, Dockerfile, Instruction, JsonOrStringArray};
 
 use super::{
     Bases, Image, PackError, Request, StoredLayer, copy,
-    expand::{Expander, split},
+    expand::{Expander, TOTAL, split},
     ignore::Ignore,
     line::{Line, at, named},
     read_text,
@@ -33,6 +34,8 @@ pub(super) struct Stage<'a> {
     pub(super) layers: Vec<StoredLayer>,
     pub(super) diff_ids: Vec<longshore_events::Digest>,
     cmd_set: bool,
+    /// How much more its words may expand to.
+    left: Cell<usize>,
 }
 
 /// Packs the last stage of the Dockerfile `text`.
@@ -102,6 +105,7 @@ impl<'a> Stage<'a> {
             layers: Vec::new(),
             diff_ids: Vec::new(),
             cmd_set: false,
+            left: Cell::new(TOTAL),
         }
     }
 
@@ -115,7 +119,8 @@ impl<'a> Stage<'a> {
             let env = self.run.env.iter().find_map(|pair| pair.strip_prefix(&prefix));
             env.or(self.args.get(name).map(String::as_str)).map(str::to_owned)
         };
-        use_it(&Expander { escape: self.escape, lookup: &lookup }).map_err(|message| line.invalid(message))
+        use_it(&Expander { escape: self.escape, lookup: &lookup, left: &self.left })
+            .map_err(|message| line.invalid(message))
     }
 
     pub(super) fn expand(&self, line: Line, text: &str) -> Result<String, PackError> {

@@ -1,5 +1,7 @@
 //! Variables, build arguments and ignore patterns.
 
+use std::cell::Cell;
+
 use super::*;
 
 #[test]
@@ -20,7 +22,7 @@ fn expand(text: &str) -> Result<String, String> {
         "EMPTY" => Some(String::new()),
         _ => None,
     };
-    Expander { escape: '\\', lookup: &lookup }.word(text)
+    Expander { escape: '\\', lookup: &lookup, left: &Cell::new(usize::MAX) }.word(text)
 }
 
 #[test]
@@ -55,6 +57,11 @@ fn variables_are_expanded_as_buildkit_does() {
 fn an_expansion_bomb_is_refused() {
     let bomb = (0..40).fold("FROM scratch\nENV A=aaaaaaaaaa\n".to_owned(), |text, _| text + "ENV A=$A$A\n");
     assert!(Shop::new(&bomb).error().contains("longer than"));
+    let long = format!("FROM scratch\nENV A={}\n", "a".repeat(60_000));
+    let in_quotes = format!("{long}ENV B=\"{}\"\n", "$A".repeat(400_000));
+    assert!(Shop::new(&in_quotes).error().contains("longer than"));
+    let one_each = (0..40_000).fold(long, |text, n| format!("{text}ENV B{n}=$A\n"));
+    assert!(Shop::new(&one_each).error().contains("variables make more than"));
 }
 
 #[test]
