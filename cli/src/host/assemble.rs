@@ -114,6 +114,7 @@ pub(super) async fn assemble(
             clock: clock.clone(),
             policy: policy.clone(),
             registry: Arc::new(Registries::default()),
+            hints: Arc::new(bus.clone()),
         },
         policy,
         clock,

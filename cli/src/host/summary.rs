@@ -59,6 +59,7 @@ pub(crate) fn summary(event: &Event) -> String {
         }
         Data::ImagePushed(image) => format!("{}{}", image.image, digest(Some(&image.digest))),
         Data::ImageDeleted(image) => format!("{}{} deleted", image.image, digest(Some(&image.digest))),
+        Data::ScheduleFired(schedule) => format!("{} is due at {}", schedule.name, schedule.planned_at),
         Data::RequestMade(request) => {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
             format!("{} asked to {} {}{why}", request.who, word(request.what), request.target)

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::Refusal;
 use crate::alarm::Alarm;
@@ -25,7 +26,8 @@ struct Body {
     #[serde(rename = "detail-type")]
     detail_type: Option<String>,
     resources: Few<String, 1>,
-    detail: Option<Detail>,
+    /// Read only when it is that of an alarm.
+    detail: Option<Value>,
     // A direct action
     #[serde(rename = "alarmArn")]
     alarm_arn: Option<String>,
@@ -84,37 +86,55 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
     // SNS says that JSON is plain text.
     let body: Body = serde_json::from_str(hearing.json(body, "application/json or text/plain")?)?;
     let mut heard = Heard::default();
-    match &body {
-        Body { detail: Some(detail), .. } => {
-            let kind = body.detail_type.as_deref().unwrap_or_default();
-            if kind != "CloudWatch Alarm State Change" {
-                return Ok(hearing.nothing_of(kind));
-            }
-            let arn = body.resources.items.first().map(String::as_str).unwrap_or_default();
-            Change::of_detail(arn, detail).hear(hearing, &mut heard)?;
-        }
-        Body { alarm_arn: Some(arn), alarm_data: Some(data), .. } => {
-            Change::of_detail(arn, data).hear(hearing, &mut heard)?;
-        }
-        Body { kind: Some(kind), .. } if kind != "Notification" => {
-            return Ok(Heard::ignored("ignored: confirm the subscription in SNS by its SubscribeURL"));
-        }
-        Body { message: Some(message), .. } => of_message(message, hearing, &mut heard)?,
-        Body { records, .. } if records.count > 0 => {
-            for record in body.records.whole("records")? {
-                of_message(&record.sns.message, hearing, &mut heard)?;
-            }
-        }
-        _ => return Err(Refusal::Shape("it is none of the shapes of a CloudWatch alarm".into())),
-    }
+    body.hear(hearing, &mut heard)?;
     Ok(heard)
 }
 
-fn of_message(text: &str, hearing: &Hearing<'_>, heard: &mut Heard) -> Result<(), Refusal> {
-    let Message { alarm_name, alarm_arn, new_state_value, new_state_reason, state_change_time } =
-        serde_json::from_str(text)?;
-    let (name, arn, value, at) = (&alarm_name, &alarm_arn, &new_state_value, &state_change_time);
-    Change { name, arn, value, reason: new_state_reason.as_deref(), at, before: None }.hear(hearing, heard)
+/// Hears an alarm that the envelopes of SNS were taken off from.
+pub(crate) fn hear(notice: &Value, hearing: &Hearing<'_>, heard: &mut Heard) -> Result<(), Refusal> {
+    if notice.get("NewStateValue").is_some() {
+        return Message::deserialize(notice)?.hear(hearing, heard);
+    }
+    Body::deserialize(notice)?.hear(hearing, heard)
+}
+
+impl Body {
+    fn hear(self, hearing: &Hearing<'_>, heard: &mut Heard) -> Result<(), Refusal> {
+        let of_message =
+            |text: &str, heard: &mut Heard| serde_json::from_str::<Message>(text)?.hear(hearing, heard);
+        match &self {
+            Self { detail: Some(detail), .. } => {
+                let kind = self.detail_type.as_deref().unwrap_or_default();
+                if kind != "CloudWatch Alarm State Change" {
+                    heard.ignore(hearing.makes_nothing_of(kind));
+                    return Ok(());
+                }
+                let arn = self.resources.items.first().map(String::as_str).unwrap_or_default();
+                Change::of_detail(arn, &Detail::deserialize(detail)?).hear(hearing, heard)
+            }
+            Self { alarm_arn: Some(arn), alarm_data: Some(data), .. } => {
+                Change::of_detail(arn, data).hear(hearing, heard)
+            }
+            Self { kind: Some(kind), .. } if kind != "Notification" => {
+                heard.ignore("ignored: confirm the subscription in SNS by its SubscribeURL".into());
+                Ok(())
+            }
+            Self { message: Some(message), .. } => of_message(message, heard),
+            Self { records, .. } if records.count > 0 => {
+                let records = self.records.whole("records")?;
+                records.iter().try_for_each(|record| of_message(&record.sns.message, heard))
+            }
+            _ => Err(Refusal::Shape("it is none of the shapes of a CloudWatch alarm".into())),
+        }
+    }
+}
+
+impl Message {
+    fn hear(&self, hearing: &Hearing<'_>, heard: &mut Heard) -> Result<(), Refusal> {
+        let (name, arn, value) = (&self.alarm_name, &self.alarm_arn, &self.new_state_value);
+        let (reason, at) = (self.new_state_reason.as_deref(), self.state_change_time.as_str());
+        Change { name, arn, value, reason, at, before: None }.hear(hearing, heard)
+    }
 }
 
 /// An alarm that came to another state.

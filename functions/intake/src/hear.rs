@@ -54,11 +54,12 @@ impl Hearing<'_> {
 
     /// Why an event of the provider is ignored that nothing is made of.
     pub(crate) fn nothing_of(&self, event: &str) -> Heard {
-        Heard::ignored(format!(
-            "ignored: Longshore makes nothing of {:?} events of {}",
-            brief(event),
-            self.provider
-        ))
+        Heard::ignored(self.makes_nothing_of(event))
+    }
+
+    /// As [`Hearing::nothing_of`], where there is more than that.
+    pub(crate) fn makes_nothing_of(&self, event: &str) -> String {
+        format!("ignored: Longshore makes nothing of {:?} events of {}", brief(event), self.provider)
     }
 }
 
@@ -68,6 +69,8 @@ pub(crate) struct Heard {
     pub(crate) events: Vec<Event>,
     /// Tags that were pushed; whether that is news, the journal knows.
     pub(crate) tags: Vec<Tagged>,
+    /// Functions and their units that have something to see: work that they started came to its end.
+    pub(crate) hints: Vec<(&'static str, String)>,
     /// Why something of it makes no event.
     pub(crate) ignored: Vec<String>,
     /// How often something was ignored beyond what [`Heard::ignored`] says.

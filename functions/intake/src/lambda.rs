@@ -11,6 +11,7 @@ use longshore_frame::lambda::Error;
 use longshore_intake::{Intake, Request};
 use longshore_local::lambda::LambdaFolder;
 use longshore_oci::client::Registries;
+use longshore_ports::Hints;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +23,16 @@ pub(crate) fn intake(folder: &LambdaFolder) -> Intake {
         clock: folder.frame.clock.clone(),
         policy: folder.policy.clone(),
         registry: Arc::new(Registries::default()),
+        hints: Arc::new(Later),
+    }
+}
+
+/// There is no queue yet: what a hint would tell is seen at the unit's own time.
+struct Later;
+
+impl Hints for Later {
+    fn hint(&self, function: &str, unit: &str) {
+        tracing::info!(function, unit, "looked at when it is due");
     }
 }
 
@@ -51,11 +62,16 @@ struct Http {
     method: String,
 }
 
-/// Takes a webhook, and answers as the one-machine host does.
+/// Takes a webhook, and answers as the one-machine host does; or takes what EventBridge or SNS brings.
 ///
 /// # Errors
-/// When the payload is no HTTP request in format 2.0.
+/// When the payload is an HTTP request in another format than 2.0, or a notice that is not taken: the platform tries
+/// that again, and in the end sets it aside.
 pub(crate) async fn receive(intake: &Intake, payload: &Value) -> Result<Value, Error> {
+    if payload.get("requestContext").is_none() {
+        let answer = intake.invoked(payload.to_string().as_bytes()).await;
+        return if answer.status < 300 { Ok(Value::Null) } else { Err(answer.json().into()) };
+    }
     let event = HttpEvent::deserialize(payload)
         .map_err(|error| format!("not an HTTP request in payload format 2.0: {error}"))?;
     if event.version != "2.0" {

@@ -10,6 +10,7 @@
 mod alarm;
 mod alerts;
 mod answer;
+mod aws;
 mod bitbucket;
 mod change;
 mod cloudevents;

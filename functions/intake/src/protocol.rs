@@ -4,7 +4,9 @@ use longshore_policy::Provider;
 
 use crate::hear::{Heard, Hearing};
 use crate::verify::{Mac, Proof};
-use crate::{Refusal, alerts, bitbucket, cloudevents, cloudwatch, falco, gitea, github, gitlab, hubs, oci};
+use crate::{
+    Refusal, alerts, aws, bitbucket, cloudevents, cloudwatch, falco, gitea, github, gitlab, hubs, oci,
+};
 
 /// What a provider speaks.
 pub(crate) struct Protocol {
@@ -27,6 +29,8 @@ const GRAFANA: Mac = Mac { headers: &["X-Grafana-Alerting-Signature"], prefix: "
 const ALL: usize = usize::MAX;
 /// Thousands of alerts, or of a registry's events.
 const LISTS: usize = 4 << 20;
+/// A notice of EventBridge, which may have 1 MiB, or as much in a list.
+const NOTICES: usize = 1 << 20;
 /// One message.
 const MESSAGE: usize = 256 << 10;
 
@@ -45,6 +49,7 @@ pub(crate) fn of(provider: Provider) -> Protocol {
         Provider::Grafana => (Proof::Token(Some(GRAFANA)), LISTS, alerts::translate),
         Provider::Falco => (Proof::Token(None), MESSAGE, falco::translate),
         Provider::CloudWatch => (Proof::Token(None), MESSAGE, cloudwatch::translate),
+        Provider::Aws => (Proof::Token(None), NOTICES, aws::translate),
         Provider::CloudEvents => (Proof::Standard, ALL, cloudevents::translate),
     };
     Protocol { proof, max_body, translate }

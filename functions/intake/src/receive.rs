@@ -6,11 +6,11 @@ use longshore_events::types::RequestKind;
 use longshore_events::{Data, Event};
 use longshore_policy::{Policy, Provider, Source};
 use longshore_ports::journal::{Commit, CommitError, SwitchWrite};
-use longshore_ports::{Clock, Journal, PortError, Registry, Secrets};
+use longshore_ports::{Clock, Hints, Journal, PortError, Registry, Secrets};
 
 use crate::hear::{Heard, Hearing, brief};
 use crate::verify::verify;
-use crate::{Answer, Refusal, Request, protocol};
+use crate::{Answer, Headers, Refusal, Request, protocol};
 
 /// Events in one commit: with what each owes, a transaction of 100 items has room for them.
 const LOT: usize = 20;
@@ -30,6 +30,8 @@ pub struct Intake {
     pub policy: Arc<Policy>,
     /// Asked what a tag names when a hub says only that it was pushed.
     pub registry: Arc<dyn Registry>,
+    /// Told when work that a function started elsewhere came to its end.
+    pub hints: Arc<dyn Hints>,
 }
 
 impl Intake {
@@ -38,21 +40,16 @@ impl Intake {
     ///
     /// The caller caps the body at [`longshore_policy::Host::max_body`] while it reads it; it is checked here again.
     pub async fn receive(&self, request: &Request<'_>) -> Answer {
-        match self.take(request).await {
-            Ok(heard) => {
-                tracing::info!(
-                    source = request.source,
-                    events = heard.events.len(),
-                    ignored = heard.ignored.len(),
-                    "webhook taken"
-                );
-                Answer::heard(&heard)
-            }
-            Err(refusal) => {
-                tracing::warn!(source = request.source, code = refusal.code(), "webhook refused");
-                Answer::refused(&refusal)
-            }
-        }
+        answer(request.source, self.take(request).await)
+    }
+
+    /// As [`Intake::receive`], for what AWS brings by an invocation and not over HTTP: who may invoke says the platform,
+    /// so there is no secret. It comes in the name of the first source of AWS in the configuration, else of `aws`.
+    pub async fn invoked(&self, payload: &[u8]) -> Answer {
+        let source = self.policy.sources.iter().find(|source| source.provider == Provider::Aws);
+        let name = source.map_or(Provider::Aws.name(), |source| &source.name);
+        let headers = Headers::from_iter([("content-type", "application/json")]);
+        answer(name, self.hear(Provider::Aws, name, &headers, payload).await)
     }
 
     async fn take(&self, request: &Request<'_>) -> Result<Heard, Refusal> {
@@ -61,16 +58,23 @@ impl Intake {
         let protocol = protocol::of(source.provider);
         bounded(request.body, protocol.max_body)?;
         let secrets = self.secrets.get(&source.secret).await.map_err(Refusal::Secrets)?;
-        let now = self.clock.now();
-        verify(&protocol.proof, &secrets, request, now)?;
-        let hearing = Hearing {
-            policy: &self.policy,
-            headers: &request.headers,
-            now,
-            source: &source.name,
-            provider: source.provider.name(),
-        };
-        let mut heard = (protocol.translate)(&hearing, request.body)?;
+        verify(&protocol.proof, &secrets, request, self.clock.now())?;
+        self.hear(source.provider, &source.name, &request.headers, request.body).await
+    }
+
+    /// Translates what is genuine, and keeps what follows from it.
+    async fn hear(
+        &self,
+        provider: Provider,
+        source: &str,
+        headers: &Headers,
+        body: &[u8],
+    ) -> Result<Heard, Refusal> {
+        let protocol = protocol::of(provider);
+        bounded(body, protocol.max_body)?;
+        let (policy, now) = (&*self.policy, self.clock.now());
+        let hearing = Hearing { policy, headers, now, source, provider: provider.name() };
+        let mut heard = (protocol.translate)(&hearing, body)?;
         for tagged in std::mem::take(&mut heard.tags) {
             match self.pushed(&hearing, tagged, &heard.events).await? {
                 Ok(event) => heard.events.push(event),
@@ -80,12 +84,13 @@ impl Intake {
         for event in &heard.events {
             fits(event)?;
         }
-        let missing = match source.provider {
+        let missing = match provider {
             Provider::CloudEvents => self.missing(&heard.events).await?,
             // The id follows from what the provider says, or from its delivery: it cannot stand for anything else.
             _ => heard.events.clone(),
         };
         self.keep(missing).await?;
+        heard.hints.iter().for_each(|(function, unit)| self.hints.hint(function, unit));
         Ok(heard)
     }
 
@@ -121,6 +126,20 @@ impl Intake {
             }
         }
         Ok(())
+    }
+}
+
+fn answer(source: &str, taken: Result<Heard, Refusal>) -> Answer {
+    match taken {
+        Ok(heard) => {
+            let (events, ignored) = (heard.events.len(), heard.ignored.len());
+            tracing::info!(source, events, ignored, "webhook taken");
+            Answer::heard(&heard)
+        }
+        Err(refusal) => {
+            tracing::warn!(source, code = refusal.code(), "webhook refused");
+            Answer::refused(&refusal)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use support::{NOW, World, borrowed, sample, samples};
 
 static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(samples);
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "github",
     "gitlab",
     "bitbucket",
@@ -29,6 +29,7 @@ const SOURCES: [&str; 13] = [
     "grafana",
     "falco",
     "cloudwatch",
+    "aws",
     "events",
 ];
 

@@ -90,6 +90,8 @@ pub enum Provider {
     Falco,
     /// CloudWatch's alarms, through SNS or an API destination of EventBridge: a token.
     CloudWatch,
+    /// AWS, through API destinations of EventBridge or through SNS: a token.
+    Aws,
     /// CloudEvents over HTTP, signed as Standard Webhooks.
     CloudEvents,
 }

@@ -22,6 +22,7 @@ pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
     ("grafana", Provider::Grafana),
     ("falco", Provider::Falco),
     ("cloudwatch", Provider::CloudWatch),
+    ("aws", Provider::Aws),
     ("cloudevents", Provider::CloudEvents),
 ];
 /// Forges whose API can be asked.

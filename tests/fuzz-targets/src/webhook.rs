@@ -9,7 +9,7 @@ use longshore_events::Event;
 use longshore_intake::Answer;
 
 /// A source of each provider; the letter counts from `a`.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "github",
     "gitlab",
     "bitbucket",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 13] = [
     "falco",
     "cloudwatch",
     "events",
+    "aws",
 ];
 
 /// Every sample of the providers.

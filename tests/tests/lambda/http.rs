@@ -50,6 +50,21 @@ fn a_webhook_that_comes_twice_is_one_event() {
 }
 
 #[test]
+fn what_eventbridge_brings_is_taken_as_it_is_and_a_notice_of_nobody_fails() {
+    let stage = Stage::open();
+    let mut intake = stage.start("intake");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let notice = std::fs::read_to_string(root.join("events/providers/aws/scheduler.body")).unwrap();
+    let notice: Value = serde_json::from_str(&notice).unwrap();
+    for _ in 0..2 {
+        assert_eq!(intake.invoke(&json!([notice])).unwrap(), Value::Null);
+    }
+    assert_eq!(stage.events("schedule.fired").len(), 1);
+    let refused = intake.invoke(&json!({ "run": "nightly" })).unwrap_err().to_string();
+    assert!(refused.contains("EventBridge"), "{refused}");
+}
+
+#[test]
 fn what_is_no_signed_webhook_is_refused_and_nothing_is_kept() {
     let stage = Stage::open();
     let mut intake = stage.start("intake");

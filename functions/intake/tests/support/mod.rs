@@ -15,7 +15,9 @@ use longshore_policy::{
     Environment, Host, Policy, Probe, Provider, Repository, Run, Service, Source, Strategy,
 };
 use longshore_ports::journal::{Commit, CommitError, Committed, Open, Opened, Owed};
-use longshore_ports::{Clock, ErrorKind, Facts, Journal, PortError, Registry, Resolved, Secret, Secrets};
+use longshore_ports::{
+    Clock, ErrorKind, Facts, Hints, Journal, PortError, Registry, Resolved, Secret, Secrets,
+};
 
 pub(crate) const GITHUB: &str = "It's a Secret to Everybody";
 pub(crate) const GITLAB: &str = "sample-gitlab-token";
@@ -115,6 +117,16 @@ impl Registry for Names {
     }
 }
 
+/// What was hinted, as `function/unit`.
+#[derive(Default)]
+pub(crate) struct Hinted(pub(crate) Mutex<Vec<String>>);
+
+impl Hints for Hinted {
+    fn hint(&self, function: &str, unit: &str) {
+        self.0.lock().unwrap().push(format!("{function}/{unit}"));
+    }
+}
+
 struct Still;
 
 impl Clock for Still {
@@ -126,6 +138,7 @@ impl Clock for Still {
 pub(crate) struct World {
     pub(crate) journal: Arc<Memory>,
     pub(crate) registry: Arc<Names>,
+    pub(crate) hints: Arc<Hinted>,
     intake: Intake,
 }
 
@@ -142,6 +155,7 @@ impl World {
             ("damaged", vec!["whsec_no base64"]),
         ]));
         let journal = Arc::new(Memory::default());
+        let hints = Arc::new(Hinted::default());
         let registry = Arc::new(Names(Mutex::new(Some(digest("a")))));
         let intake = Intake {
             journal: journal.clone(),
@@ -149,8 +163,9 @@ impl World {
             clock: Arc::new(Still),
             policy: Arc::new(policy()),
             registry: registry.clone(),
+            hints: hints.clone(),
         };
-        Self { journal, registry, intake }
+        Self { journal, registry, hints, intake }
     }
 
     pub(crate) async fn send(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -164,6 +179,11 @@ impl World {
         let token = format!("Bearer {TOKEN}");
         let headers = [("content-type", "application/json"), ("authorization", &token)];
         self.send(source, &headers, body).await
+    }
+
+    /// As the platform brings it, without a secret.
+    pub(crate) async fn invoked(&self, payload: &[u8]) -> Answer {
+        self.intake.invoked(payload).await
     }
 
     /// With whatever proves to `source` that the body is genuine, before the other headers.
@@ -240,8 +260,19 @@ fn service(name: &str, image: &str) -> Service {
     }
 }
 
+/// A service that is built.
+fn built() -> Service {
+    let text = "[[repository]]
+name = \"acme/shop\"
+[[service]]
+name = \"built\"
+repository = \"acme/shop\"
+";
+    longshore_policy::check(text, "built").unwrap().services.remove(0)
+}
+
 /// The sources that are known by a token.
-pub(crate) const TOLD: [Provider; 7] = [
+pub(crate) const TOLD: [Provider; 8] = [
     Provider::Oci,
     Provider::DockerHub,
     Provider::Quay,
@@ -249,6 +280,7 @@ pub(crate) const TOLD: [Provider; 7] = [
     Provider::Grafana,
     Provider::Falco,
     Provider::CloudWatch,
+    Provider::Aws,
 ];
 
 fn policy() -> Policy {
@@ -287,6 +319,8 @@ fn policy() -> Policy {
             service("hub", "docker.io/acme/hub"),
             service("quay", "quay.io/acme/quay"),
             service("away", "quay.io/acme/away"),
+            service("ecr", "123456789012.dkr.ecr.us-east-1.amazonaws.com/acme/shop"),
+            built(),
         ],
         environments: vec![Environment {
             name: "staging".parse().unwrap(),

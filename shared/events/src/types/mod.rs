@@ -13,6 +13,7 @@ mod image;
 mod pipeline;
 mod push;
 mod request;
+mod schedule;
 
 pub use alarm::{AlarmCleared, AlarmRaised};
 pub use build::{BuildFinished, BuildOutcome, BuildStarted, BuildTimes};
@@ -25,6 +26,7 @@ pub use image::{ImageDeleted, ImagePushed, PlatformDigest};
 pub use pipeline::{PipelineFinished, PipelineOutcome};
 pub use push::{PushReceived, RefKind};
 pub use request::{RequestKind, RequestMade};
+pub use schedule::ScheduleFired;
 
 /// Derives every event type shares.
 macro_rules! wire {

@@ -5,6 +5,7 @@ use longshore_events::types::{
     ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced, DeploymentFinished, DeploymentOutcome,
     DeploymentStarted, DetectionRaised, DigestQuarantined, EventDeadlettered, ImageDeleted, ImagePushed,
     PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind, RequestKind, RequestMade,
+    ScheduleFired,
 };
 use longshore_events::{Data, Event, Link, Timestamp};
 use proptest::option;
@@ -99,6 +100,10 @@ fn image_deleted() -> impl Strategy<Value = ImageDeleted> {
         tag,
         digest,
     })
+}
+
+fn schedule_fired() -> impl Strategy<Value = ScheduleFired> {
+    (text(), time()).prop_map(|(name, planned_at)| ScheduleFired { name, planned_at })
 }
 
 fn request_made() -> impl Strategy<Value = RequestMade> {
@@ -312,6 +317,7 @@ pub(crate) fn data() -> impl Strategy<Value = Data> {
         alarm_raised().prop_map(Data::from),
         alarm_cleared().prop_map(Data::from),
         detection_raised().prop_map(Data::from),
+        schedule_fired().prop_map(Data::from),
     ];
     prop_oneof![work, release, told]
 }

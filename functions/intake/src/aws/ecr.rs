@@ -1,0 +1,76 @@
+//! ECR: an image was pushed or deleted.
+//!
+//! What is said of a push that failed, of one by digest alone, and of signatures (`sha256-….sig`, which look like images)
+//! makes no event. A tag that is pushed unchanged is said again.
+
+use longshore_events::types::ImageDeleted;
+use longshore_events::{Digest, ImageName};
+use serde::Deserialize;
+
+use super::Envelope;
+use crate::Refusal;
+use crate::hear::{Heard, Hearing, brief, first, is_id, stands_for};
+use crate::tags::{Tagged, followed};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Detail {
+    result: String,
+    repository_name: String,
+    #[serde(default)]
+    image_digest: String,
+    action_type: String,
+    image_tag: Option<String>,
+    manifest_media_type: Option<String>,
+}
+
+pub(super) fn hear(envelope: &Envelope, hearing: &Hearing<'_>, heard: &mut Heard) -> Result<(), Refusal> {
+    let detail = Detail::deserialize(&envelope.detail)?;
+    let told = match detail.action_type.as_str() {
+        _ if detail.result != "SUCCESS" => Err(format!("ignored: its result is {:?}", brief(&detail.result))),
+        "PUSH" => detail.pushed(envelope, hearing).map(|tagged| heard.tags.push(tagged)),
+        "DELETE" => match detail.deleted(envelope, hearing) {
+            Ok((id, data)) => {
+                let (subject, source) =
+                    (data.image.to_string(), format!("{}/{}", hearing.provider, hearing.source));
+                heard.events.push(first(id, source, subject, envelope.time, data.into())?);
+                Ok(())
+            }
+            Err(why) => Err(why),
+        },
+        other => Err(format!("ignored: Longshore makes nothing of the action {:?}", brief(other))),
+    };
+    told.unwrap_or_else(|why| heard.ignore(why));
+    Ok(())
+}
+
+impl Detail {
+    fn pushed(&self, envelope: &Envelope, hearing: &Hearing<'_>) -> Result<Tagged, String> {
+        let tag = self.image_tag.as_deref().filter(|tag| !tag.is_empty());
+        let place = followed(hearing.policy, &self.name(envelope), tag.ok_or("ignored: no tag was pushed")?)?;
+        Tagged::known(id(envelope, hearing), place, &self.image_digest, self.manifest_media_type.as_deref())
+    }
+
+    fn deleted(&self, envelope: &Envelope, hearing: &Hearing<'_>) -> Result<(String, ImageDeleted), String> {
+        let name = self.name(envelope);
+        let is_ours = hearing.policy.services.iter().any(|service| service.image.as_str() == name);
+        let image = ImageName::new(&name).ok().filter(|_| is_ours);
+        let image = image.ok_or_else(|| format!("ignored: no service has the image {}", brief(&name)))?;
+        let digest = Digest::new(&self.image_digest).map_err(|error| format!("ignored: {error}"))?;
+        let tag = self.image_tag.as_deref().filter(|tag| !tag.is_empty()).map(brief);
+        Ok((id(envelope, hearing), ImageDeleted { image, tag, digest }))
+    }
+
+    /// The image's name, with the registry's host.
+    fn name(&self, envelope: &Envelope) -> String {
+        let Envelope { account, region, .. } = envelope;
+        let china = if region.starts_with("cn-") { ".cn" } else { "" };
+        format!("{account}.dkr.ecr.{region}.amazonaws.com{china}/{}", self.repository_name)
+    }
+}
+
+/// What comes again has the same id.
+fn id(envelope: &Envelope, hearing: &Hearing<'_>) -> String {
+    let id = if is_id(&envelope.id) { envelope.id.clone() } else { stands_for(&[&envelope.id]) };
+    format!("{}/{}/{id}", hearing.provider, hearing.source)
+}
