@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const MAX_ANSWER: usize = 32 << 20;
 /// A renamed repository is one redirect away; more are a circle.
 const MAX_REDIRECTS: usize = 5;
+/// GitHub answers as it did then; GitLab does not read it.
+const VERSION: (&str, &str) = ("x-github-api-version", "2022-11-28");
 /// Of what a forge says about an error so many characters are shown.
 const MAX_SAID: usize = 200;
 
@@ -41,6 +43,10 @@ pub(crate) struct Answer {
 impl Api {
     /// The API that the configuration names.
     pub(crate) fn new(forge: &Forge) -> Result<Self, ForgeError> {
+        Self::patient(forge, PATIENCE)
+    }
+
+    fn patient(forge: &Forge, patience: Duration) -> Result<Self, ForgeError> {
         let strange = |why: String| ForgeError::Strange { host: forge.api.clone(), why };
         let base = Url::parse(&forge.api).map_err(|error| strange(error.to_string()))?;
         let host = base.host_str().unwrap_or_default().to_owned();
@@ -49,7 +55,7 @@ impl Api {
         let builder = Client::builder()
             .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
-            .timeout(PATIENCE)
+            .timeout(patience)
             .redirect(same_origin());
         // Plain HTTP needs no certificates, and no proxy stands before this machine's own loopback.
         let builder = if is_loopback(&base) { builder.no_proxy().tls_certs_only([]) } else { builder };
@@ -119,7 +125,8 @@ impl Api {
     }
 
     async fn ask(&self, url: Url, token: Option<&Secret>) -> Result<Answer, ForgeError> {
-        let mut request = self.http.get(url).header(header::ACCEPT, "application/json");
+        let mut request =
+            self.http.get(url).header(header::ACCEPT, "application/json").header(VERSION.0, VERSION.1);
         if let Some(token) = token {
             request = request.bearer_auth(String::from_utf8_lossy(token.expose()).trim());
         }
@@ -272,6 +279,16 @@ mod tests {
         assert_eq!(say("{\"error\":\"insufficient_scope\"}"), "insufficient_scope");
         assert_eq!(say("<html>"), "Not Found");
         assert_eq!(say(&format!("{{\"message\":\"{}\"}}", "x".repeat(9_000))).len(), MAX_SAID);
+    }
+
+    #[tokio::test]
+    async fn a_forge_that_never_answers_is_given_up_in_time() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", silent.local_addr().unwrap());
+        let forge = Forge { kind: longshore_policy::ForgeKind::Github, api: address, token: None };
+        let api = Api::patient(&forge, Duration::from_millis(50)).unwrap();
+        let error = api.get(api.url(&[], &[]), &[]).await.err().unwrap();
+        assert!(matches!(&error, ForgeError::Unreachable { why, .. } if why.contains("too long")), "{error}");
     }
 
     #[test]
