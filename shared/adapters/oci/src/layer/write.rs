@@ -1,6 +1,7 @@
 //! Writing layers, reproducibly.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, BufWriter, Read, Write},
     os::unix::ffi::OsStrExt,
@@ -11,7 +12,7 @@ use flate2::{Compression, GzBuilder, write::GzEncoder};
 use longshore_events::Digest;
 use tar::{EntryType, Header};
 
-use super::{Found, LayerError, Root};
+use super::{Found, LayerError, Root, entries::clean};
 use crate::{
     digest::{self, Hashing},
     image::{Descriptor, LAYER_GZIP},
@@ -68,8 +69,9 @@ impl<W: Write> LayerWriter<W> {
     /// Adds a folder.
     ///
     /// # Errors
-    /// [`LayerError::Io`] when it cannot be written.
+    /// [`LayerError::Io`] when it cannot be written, [`LayerError::Refused`] when no unpacker would take its path.
     pub fn folder(&mut self, path: &Path, mode: u32, owner: Owner) -> Result<(), LayerError> {
+        possible(path)?;
         let mut header = self.header(EntryType::Directory, mode, owner);
         let mut name = path.as_os_str().to_owned();
         name.push("/");
@@ -80,7 +82,8 @@ impl<W: Write> LayerWriter<W> {
     /// Adds a file of exactly `size` bytes.
     ///
     /// # Errors
-    /// [`LayerError::Io`] when it cannot be read or written, or has another size: it changed meanwhile.
+    /// [`LayerError::Io`] when it cannot be read or written, or has another size: it changed meanwhile. Else as
+    /// [`LayerWriter::folder`].
     pub fn file(
         &mut self,
         path: &Path,
@@ -89,6 +92,7 @@ impl<W: Write> LayerWriter<W> {
         size: u64,
         data: impl Read,
     ) -> Result<(), LayerError> {
+        possible(path)?;
         let mut header = self.header(EntryType::Regular, mode, owner);
         header.set_size(size);
         let mut data = Exactly { inner: data, left: size };
@@ -99,8 +103,9 @@ impl<W: Write> LayerWriter<W> {
     /// Adds a symbolic link to `target`, which is written as it is.
     ///
     /// # Errors
-    /// [`LayerError::Io`] when it cannot be written.
+    /// As [`LayerWriter::folder`].
     pub fn symlink(&mut self, path: &Path, target: &Path, owner: Owner) -> Result<(), LayerError> {
+        possible(path)?;
         let mut header = self.header(EntryType::Symlink, 0o777, owner);
         let added = if header.set_link_name_literal(target.as_os_str().as_bytes()).is_ok() {
             self.tar.append_data(&mut header, path, io::empty())
@@ -134,6 +139,17 @@ impl<W: Write> LayerWriter<W> {
         header.set_size(0);
         header
     }
+}
+
+/// Refuses a path that the unpacker refuses, or that it takes for the whiteout of another.
+fn possible(path: &Path) -> Result<(), LayerError> {
+    let hides = |name: &OsStr| name.as_bytes().starts_with(b".wh.");
+    // A folder's path ends so in the archive.
+    let longest = [path.as_os_str().as_bytes(), b"/"].concat();
+    if clean(&longest)?.iter().any(hides) {
+        return Err(LayerError::refused(path, "a name that begins with `.wh.` hides another: rename it"));
+    }
+    Ok(())
 }
 
 /// Writes all that lies below `folder` as a layer: sorted, owned by root, modes without what a umask left

@@ -65,6 +65,16 @@ fn an_expansion_bomb_is_refused() {
 }
 
 #[test]
+fn a_path_that_no_unpacker_takes_is_refused_before_it_is_in_an_image() {
+    for path in ["x".repeat(256), "x/".repeat(2_100), "srv/.wh.data".into(), ".wh.x/y".into()] {
+        let error = Shop::new(&format!("FROM scratch\nWORKDIR /{path}\n")).error();
+        assert!(error.contains("refused"), "{error}");
+    }
+    let error = Shop::new("FROM scratch\nCOPY . /\n").file("a/.wh.b", "1").error();
+    assert!(error.contains("rename it"), "{error}");
+}
+
+#[test]
 fn ignore_patterns_follow_mobys_rules() {
     let excludes = |text: &str, path: &str| Ignore::parse(text).unwrap().excludes(Path::new(path));
     assert!(excludes("a/*", "a/b") && excludes("a/*", "a/b/c") && !excludes("a/*", "a"));
