@@ -1,6 +1,7 @@
 //! Whole stories on built programs: real Git, real builds, real processes, and a real client of the registry.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
+#![allow(clippy::print_stderr, reason = "what a long test measured is for whoever looks on")]
 
 #[path = "../common/mod.rs"]
 mod common;
