@@ -1,0 +1,12 @@
+//! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS.
+//!
+//! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
+//! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself:
+//! that is the frame's, and the sweep's.
+
+mod account;
+mod failure;
+mod journal;
+
+pub use account::{Account, AccountError, Aws, Keys};
+pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL};

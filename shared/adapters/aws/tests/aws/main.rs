@@ -1,0 +1,12 @@
+//! The adapters against moto, with a proxy between that counts calls and plays the faults of AWS.
+//!
+//! What moto cannot do, and the proxy does as the API's reference says: it knows no `ClientRequestToken`, throttles
+//! nothing, cancels no transaction for a conflict, leaves no keys unprocessed, fails no single entry of PutEvents.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faults;
+mod journal;
+mod moto;
+mod proxy;
+mod refusals;
+mod stack;
