@@ -94,20 +94,21 @@ impl Account {
     /// When the embedded roots cannot be used.
     pub fn connect(&self) -> Result<Aws, AccountError> {
         let http = self.connector()?;
+        let shared = http.clone();
         let timeouts = TimeoutConfig::builder().operation_timeout(self.answer_within).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
-            .http_client(http_client_fn(move |_, _| http.clone()))
+            .http_client(http_client_fn(move |_, _| shared.clone()))
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.endpoint.clone());
-        Ok(Aws { config: config.build(), account: self.clone() })
+        Ok(Aws { config: config.build(), account: self.clone(), http })
     }
 
-    fn credentials(&self) -> Credentials {
+    pub(crate) fn credentials(&self) -> Credentials {
         let Keys { id, secret, session } = self.keys.clone();
         Credentials::new(id, secret, session, None, "environment")
     }
@@ -134,6 +135,7 @@ impl Account {
 pub struct Aws {
     pub(crate) config: SdkConfig,
     pub(crate) account: Account,
+    pub(crate) http: SharedHttpConnector,
 }
 
 impl Aws {

@@ -150,6 +150,7 @@ fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         | "InternalServerError"
         | "ServiceUnavailable"
         | "RequestTimeout" => Refusal::Broken,
+        _ if status == 403 => Refusal::Denied,
         _ => Refusal::Invalid,
     }
 }

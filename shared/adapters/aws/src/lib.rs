@@ -1,12 +1,16 @@
-//! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS.
+//! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager.
 //!
 //! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
 //! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself:
 //! that is the frame's, and the sweep's.
 
 mod account;
+mod blobs;
 mod failure;
 mod journal;
+mod secrets;
 
 pub use account::{Account, AccountError, Aws, Keys};
+pub use blobs::S3Blobs;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL};
+pub use secrets::AwsSecrets;

@@ -50,6 +50,8 @@ struct Script {
 pub(crate) struct Proxy {
     script: Arc<Mutex<Script>>,
     client: Client<HttpConnector, Full<Bytes>>,
+    /// moto puts a table back as it was when a transaction fails, and with it what others wrote meanwhile.
+    table: Arc<tokio::sync::Mutex<()>>,
     moto: String,
     /// `http://host:port`.
     pub(crate) endpoint: String,
@@ -61,6 +63,7 @@ impl Proxy {
         let proxy = Self {
             script: Arc::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
+            table: Arc::default(),
             moto: moto.to_owned(),
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
         };
@@ -142,6 +145,11 @@ impl Call<'_> {
     /// What was done under a token is answered as it was then.
     async fn forward(&self, body: Bytes) -> Response<Full<Bytes>> {
         let Self { proxy, parts, action } = self;
+        let target = parts.headers.get("x-amz-target");
+        let _alone = match target.filter(|target| target.as_bytes().starts_with(b"DynamoDB")) {
+            Some(_) => Some(proxy.table.lock().await),
+            None => None,
+        };
         let token = token(action, &body);
         let done = token.as_ref().and_then(|token| proxy.script().done.get(token).cloned());
         if let Some((status, body)) = done {
