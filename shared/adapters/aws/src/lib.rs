@@ -1,16 +1,19 @@
-//! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager.
+//! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager,
+//! images in ECR.
 //!
 //! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
-//! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself:
-//! that is the frame's, and the sweep's.
+//! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself
+//! but a transaction whose answer was lost: the rest is the frame's, and the sweep's.
 
 mod account;
 mod blobs;
 mod failure;
 mod journal;
+mod registry;
 mod secrets;
 
 pub use account::{Account, AccountError, Aws, Keys};
 pub use blobs::S3Blobs;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL};
+pub use registry::EcrRegistry;
 pub use secrets::AwsSecrets;

@@ -8,6 +8,7 @@ mod commit;
 mod condition;
 mod item;
 mod keys;
+mod limits;
 mod plan;
 mod publish;
 mod read;

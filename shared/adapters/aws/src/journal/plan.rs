@@ -13,13 +13,9 @@ use longshore_ports::{
 };
 
 use super::condition::Condition;
-use super::item::{self, Item, number, size, text, time};
+use super::item::{self, Item, number, text, time};
 use super::keys::{self, RowKey};
 
-/// What DynamoDB takes, in bytes: of a row, and of a transaction; and the rows of one.
-const ROW: usize = 400 * 1024;
-const TRANSACTION: usize = 4 * 1024 * 1024;
-const ROWS: usize = 100;
 /// An event also goes over the bus, in one entry.
 const EVENT: usize = 200 * 1024;
 /// How long receipts and decisions are kept: longer than any redelivery.
@@ -116,7 +112,7 @@ fn clears(commit: &Commit, event: &str, function: &str) -> bool {
     receipt.is_some_and(|receipt| receipt.event.as_str() == event && receipt.function == function)
 }
 
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommitError {
+pub(super) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommitError {
     PortError::invalid("journal commit", error).into()
 }
 
@@ -290,30 +286,6 @@ impl Plan {
             act: Act::Postpone { attempts: *attempts, due: *due },
             condition: Some((Condition::present(), Otherwise::NotOwed)),
         });
-    }
-
-    /// What DynamoDB would refuse is refused here, by the name of the row.
-    fn fits(&self) -> Result<(), CommitError> {
-        let mut all = 0;
-        for Write { key, act, .. } in &self.writes {
-            let bytes = if let Act::Put(item) = act { size(item) } else { size(&key.item()) };
-            if bytes > ROW {
-                return Err(invalid(format!(
-                    "the row {key} has {bytes} bytes, and DynamoDB takes {ROW}; put what is large into Blobs"
-                )));
-            }
-            if key.pk.len() > 2048 || key.sk.len() > 1024 {
-                return Err(invalid(format!("the name of the row {key} is too long for DynamoDB")));
-            }
-            all += bytes;
-        }
-        if all > TRANSACTION || self.writes.len() > ROWS {
-            let rows = self.writes.len();
-            return Err(invalid(format!(
-                "{rows} rows of {all} bytes are too much for one commit: DynamoDB takes {ROWS} of {TRANSACTION}"
-            )));
-        }
-        Ok(())
     }
 }
 

@@ -10,5 +10,6 @@ mod journal;
 mod moto;
 mod proxy;
 mod refusals;
+mod registry;
 mod stack;
 mod stores;

@@ -1,0 +1,154 @@
+//! ECR as the registry of images.
+//!
+//! Source: "BatchGetImage", the API reference of ECR.
+
+use async_trait::async_trait;
+use aws_sdk_ecr::{
+    Client,
+    types::{ImageFailure, ImageFailureCode, ImageIdentifier},
+};
+use longshore_events::{Digest, ImageName, types::PlatformDigest};
+use longshore_ports::{PortError, Registry, Resolved};
+use serde::Deserialize;
+
+use crate::Aws;
+use crate::failure::{Call, failed, said};
+
+const OPERATION: &str = "resolve an image";
+/// A manifest of any other type would be answered in one of these, under another digest.
+const MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
+/// The registries of ECR in one region, of any account that lets us.
+pub struct EcrRegistry {
+    client: Client,
+    region: String,
+}
+
+impl EcrRegistry {
+    /// The registries of the account's region.
+    pub fn new(aws: &Aws) -> Self {
+        Self { client: Client::new(&aws.config), region: aws.account.region.clone() }
+    }
+}
+
+/// Where an image lies: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`.
+#[derive(Debug, PartialEq, Eq)]
+struct Place<'a> {
+    account: &'a str,
+    region: &'a str,
+    repository: &'a str,
+}
+
+fn place(image: &ImageName) -> Option<Place<'_>> {
+    let (host, repository) = image.as_str().split_once('/')?;
+    let (account, host) = host.split_once(".dkr.ecr.")?;
+    let (region, domain) = host.split_once('.')?;
+    matches!(domain, "amazonaws.com" | "amazonaws.com.cn").then_some(Place { account, region, repository })
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    manifests: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    digest: Digest,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl Entry {
+    fn platform(self) -> Option<PlatformDigest> {
+        let Platform { os, architecture, variant } = self.platform?;
+        let variant = variant.map(|variant| format!("/{variant}")).unwrap_or_default();
+        Some(PlatformDigest { platform: format!("{os}/{architecture}{variant}"), digest: self.digest })
+    }
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
+    PortError::invalid(OPERATION, error)
+}
+
+/// What ECR holds, as the port says it.
+fn resolved(image: &aws_sdk_ecr::types::Image) -> Result<Resolved, PortError> {
+    let digest = image.image_id().and_then(ImageIdentifier::image_digest).unwrap_or_default();
+    let manifest: Manifest =
+        serde_json::from_str(image.image_manifest().unwrap_or_default()).map_err(invalid)?;
+    Ok(Resolved {
+        digest: Digest::new(digest).map_err(invalid)?,
+        media_type: image.image_manifest_media_type().unwrap_or_default().to_owned(),
+        platforms: manifest.manifests.into_iter().filter_map(Entry::platform).collect(),
+    })
+}
+
+/// An image that is not there is no failure.
+fn refused(call: Call<'_>, failure: &ImageFailure) -> Result<Option<Resolved>, PortError> {
+    match failure.failure_code() {
+        Some(ImageFailureCode::ImageNotFound) => Ok(None),
+        code => {
+            let code = code.map(ImageFailureCode::as_str).unwrap_or_default();
+            Err(said(call, 200, code, failure.failure_reason().unwrap_or_default()))
+        }
+    }
+}
+
+#[async_trait]
+impl Registry for EcrRegistry {
+    async fn resolve(&self, image: &ImageName, reference: &str) -> Result<Option<Resolved>, PortError> {
+        let Some(Place { account, region, repository }) = place(image) else {
+            let form = "<account>.dkr.ecr.<region>.amazonaws.com/<repository>";
+            return Err(invalid(format!("{image} is not an image of ECR; write it as {form}")));
+        };
+        if region != self.region {
+            let here = &self.region;
+            return Err(invalid(format!(
+                "{image} lies in {region}, and {here} is asked; correct AWS_REGION"
+            )));
+        }
+        let wanted = ImageIdentifier::builder();
+        let wanted = match Digest::new(reference) {
+            Ok(digest) => wanted.image_digest(digest.as_str()),
+            Err(_) => wanted.image_tag(reference),
+        };
+        let ask = self.client.batch_get_image().registry_id(account).repository_name(repository);
+        let types = MEDIA_TYPES.iter().map(ToString::to_string).collect();
+        let ask = ask.image_ids(wanted.build()).set_accepted_media_types(Some(types));
+        let resource = format!("the repository {repository} of {account}");
+        let action = "ecr:BatchGetImage";
+        let call = Call { operation: OPERATION, action, resource: &resource, region: &self.region };
+        let answer = ask.send().await.map_err(|error| failed(call, &error))?;
+        match (answer.images().first(), answer.failures().first()) {
+            (Some(image), _) => resolved(image).map(Some),
+            (None, Some(failure)) => refused(call, failure),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_ecr_names_account_region_and_repository() {
+        let name = ImageName::new("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/shop").unwrap();
+        let expected = Place { account: "123456789012", region: "eu-west-1", repository: "team/shop" };
+        assert_eq!(place(&name), Some(expected));
+        for other in ["shop", "ghcr.io/acme/shop", "1.dkr.ecr.eu-west-1.example.com/shop"] {
+            assert_eq!(place(&ImageName::new(other).unwrap()), None, "{other}");
+        }
+    }
+}
