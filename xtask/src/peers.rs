@@ -1,6 +1,7 @@
 //! The programs that lint and tests need beside cargo: pinned, brought once, kept in the user's cache directory.
 
 mod debian;
+mod go;
 mod python;
 mod unpacked;
 mod wheel;
@@ -82,6 +83,13 @@ const MOTO: Module = Module {
     version: "5.2.1",
 };
 
+/// A client of registries, as a stranger to our own.
+const CRANE: go::Command = go::Command {
+    program: "crane",
+    package: "github.com/google/go-containerregistry/cmd/crane",
+    version: "v0.22.1",
+};
+
 /// Cargo's helpers, as far as they could be brought.
 pub(crate) struct Tools {
     pub(crate) nextest: Option<PathBuf>,
@@ -110,13 +118,14 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
         step(&format!("peer {} {}", peer.package, peer.version), || peer.bring(context))?;
     }
     step(&format!("peer {} {}", MOTO.program, MOTO.version), || MOTO.bring(context))?;
+    step(&format!("peer {} {}", CRANE.program, CRANE.version), || CRANE.bring(context))?;
     Ok(tools)
 }
 
 /// The folders of the programs that the tests start by their names.
 pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
-    let all = unpacked.chain([MOTO.path(context)]);
+    let all = unpacked.chain([MOTO.path(context), CRANE.path(context)]);
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
@@ -157,6 +166,9 @@ fn list(context: &Context) {
         format!("{} {}", MOTO.program, MOTO.version),
         moto.as_deref().unwrap_or("not there yet")
     );
+    let crane = CRANE.path(context);
+    let there = if crane.is_file() { crane.display().to_string() } else { "not there yet".into() };
+    println!("{:<24} {there}", format!("{} {}", CRANE.program, CRANE.version));
     for package in debian::ALL {
         let there = debian::version(context, &package).unwrap_or_else(|| "not there yet".into());
         println!("{:<24} {there}", format!("{} >= {}.{}", package.program, package.least.0, package.least.1));

@@ -9,6 +9,7 @@ mod common;
 mod buildah;
 mod chance;
 mod client;
+mod crane;
 mod forge;
 mod host;
 mod images;

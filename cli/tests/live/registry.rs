@@ -1,4 +1,4 @@
-//! The host's registry, used by strangers: skopeo and buildah.
+//! The host's registry, used by strangers: skopeo and buildah; crane has a file of its own.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

