@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use longshore_aws::lambda::LambdaStack;
 use longshore_build::Build;
-use longshore_frame::lambda::POLL_MS;
-use longshore_git::GitCommand;
-use longshore_local::lambda::LambdaFolder;
+use longshore_forge::ForgeGit;
+use longshore_frame::lambda::{Error, POLL_MS};
 use longshore_ports::{BuildOrder, BuildStatus, Builder, Key, PortError};
 
 /// Refuses every build.
@@ -30,13 +30,16 @@ impl Builder for NoBuilder {
 }
 
 /// The function over its adapters.
-pub(crate) fn build(folder: &LambdaFolder) -> Build {
-    Build {
-        policy: folder.policy.clone(),
+///
+/// # Errors
+/// When a repository names no forge.
+pub(crate) fn build(stack: &LambdaStack) -> Result<Build, Error> {
+    Ok(Build {
+        policy: stack.policy.clone(),
         builder: Arc::new(NoBuilder),
         builder_name: "none".into(),
-        git: Arc::new(GitCommand::of(folder.data.join("git"), &folder.policy)),
-        facts: folder.journal.clone(),
+        git: Arc::new(ForgeGit::alone(&stack.policy, stack.secrets.clone())?),
+        facts: stack.journal.clone(),
         poll_ms: POLL_MS,
-    }
+    })
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use longshore_aws::lambda::LambdaStack;
 use longshore_deploy::Deploy;
+use longshore_forge::ForgeGit;
 use longshore_frame::lambda::{Error, POLL_MS, required};
-use longshore_git::GitCommand;
-use longshore_local::lambda::LambdaFolder;
 use longshore_oci::client::{Credentials, Registries};
 use longshore_ports::Secrets as _;
 use longshore_runner::RunnerClient;
@@ -16,20 +16,20 @@ use longshore_runner::RunnerClient;
 ///
 /// # Errors
 /// When a variable or the secret is missing.
-pub(crate) async fn deploy(folder: &LambdaFolder) -> Result<Deploy, Error> {
+pub(crate) async fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     let runner = RunnerClient::new(required("LONGSHORE_RUNNER")?.into());
     let registry = required("LONGSHORE_REGISTRY")?;
-    let tokens = folder.secrets.get("token").await?;
+    let tokens = stack.secrets.get("token").await?;
     let token = tokens.first().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
     // The registry asks for the token alone, and ignores the user's name.
     let login = |password| (registry.clone(), Credentials { user: "longshore".into(), password });
     let credentials: BTreeMap<_, _> = token.map(login).into_iter().collect();
     Ok(Deploy {
-        policy: folder.policy.clone(),
+        policy: stack.policy.clone(),
         workloads: Arc::new(runner),
-        git: Arc::new(GitCommand::of(folder.data.join("git"), &folder.policy)),
+        git: Arc::new(ForgeGit::alone(&stack.policy, stack.secrets.clone())?),
         registry: Arc::new(Registries::new(credentials).with_own(registry)),
-        facts: folder.journal.clone(),
+        facts: stack.journal.clone(),
         poll_ms: POLL_MS,
     })
 }

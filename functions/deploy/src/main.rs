@@ -4,12 +4,12 @@ mod lambda;
 
 use std::process::ExitCode;
 
+use longshore_aws::lambda::LambdaStack;
 use longshore_frame::lambda::{main as run_main, run};
-use longshore_local::lambda::LambdaFolder;
 
 fn main() -> ExitCode {
     run_main(async {
-        let folder = LambdaFolder::open()?;
-        run(lambda::deploy(&folder).await?, folder.frame.clone()).await
+        let stack = LambdaStack::open()?;
+        run(lambda::deploy(&stack).await?, stack.frame.clone()).await
     })
 }

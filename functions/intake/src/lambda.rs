@@ -3,36 +3,47 @@
 //! Source: "Create Lambda proxy integrations for HTTP APIs in API Gateway", AWS documentation.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use longshore_aws::lambda::LambdaStack;
 use longshore_frame::lambda::Error;
 use longshore_intake::{Intake, Request};
-use longshore_local::lambda::LambdaFolder;
 use longshore_oci::client::Registries;
 use longshore_ports::Hints;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Intake over the folder.
-pub(crate) fn intake(folder: &LambdaFolder) -> Intake {
+/// Intake over the stack.
+pub(crate) fn intake(stack: &LambdaStack, hints: &Arc<Wakes>) -> Intake {
     Intake {
-        journal: folder.journal.clone(),
-        secrets: folder.secrets.clone(),
-        clock: folder.frame.clock.clone(),
-        policy: folder.policy.clone(),
+        journal: stack.journal.clone(),
+        secrets: stack.secrets.clone(),
+        clock: stack.frame.clock.clone(),
+        policy: stack.policy.clone(),
         registry: Arc::new(Registries::default()),
-        hints: Arc::new(Later),
+        hints: hints.clone(),
     }
 }
 
-/// There is no queue yet: what a hint would tell is seen at the unit's own time.
-struct Later;
+/// Hints of one invocation, which go onto the bus before it ends: afterwards the sandbox stands still.
+#[derive(Default)]
+pub(crate) struct Wakes(Mutex<Vec<(String, String)>>);
 
-impl Hints for Later {
+impl Hints for Wakes {
     fn hint(&self, function: &str, unit: &str) {
-        tracing::info!(function, unit, "looked at when it is due");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((function.to_owned(), unit.to_owned()));
+    }
+}
+
+impl Wakes {
+    /// Sends them. What the bus does not take is looked at when it is due.
+    pub(crate) async fn send(&self, stack: &LambdaStack) {
+        let units = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Err(error) = stack.journal.wake(&units).await {
+            tracing::warn!(%error, "a hint was not sent");
+        }
     }
 }
 

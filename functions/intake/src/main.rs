@@ -3,14 +3,24 @@
 mod lambda;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use longshore_aws::lambda::LambdaStack;
+use serde_json::Value;
+
+use lambda::Wakes;
 use longshore_frame::lambda::{answer, main as run_main};
-use longshore_local::lambda::LambdaFolder;
 
 fn main() -> ExitCode {
     run_main(async {
-        let folder = LambdaFolder::open()?;
-        let intake = lambda::intake(&folder);
-        answer(async |payload, _| lambda::receive(&intake, &payload).await).await
+        let stack = LambdaStack::open()?;
+        let hints = Arc::new(Wakes::default());
+        let intake = lambda::intake(&stack, &hints);
+        let take = async |payload: Value, _| {
+            let answer = lambda::receive(&intake, &payload).await;
+            hints.send(&stack).await;
+            answer
+        };
+        answer(take).await
     })
 }

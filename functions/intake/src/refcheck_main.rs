@@ -4,15 +4,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use longshore_aws::lambda::LambdaStack;
+use longshore_forge::ForgeGit;
 use longshore_frame::lambda::{main as run_main, run};
-use longshore_git::GitCommand;
 use longshore_intake::RefCheck;
-use longshore_local::lambda::LambdaFolder;
 
 fn main() -> ExitCode {
     run_main(async {
-        let folder = LambdaFolder::open()?;
-        let git = Arc::new(GitCommand::of(folder.data.join("git"), &folder.policy));
-        run(RefCheck { git, policy: folder.policy.clone() }, folder.frame.clone()).await
+        let stack = LambdaStack::open()?;
+        let git = Arc::new(ForgeGit::alone(&stack.policy, stack.secrets.clone())?);
+        run(RefCheck { git, policy: stack.policy.clone() }, stack.frame.clone()).await
     })
 }

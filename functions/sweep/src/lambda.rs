@@ -1,63 +1,84 @@
-//! What the sweep sends when there is no bus: it answers with the messages, each for the function that it names.
-//! Whoever invoked it passes them on. Nothing is marked as sent, so a lost answer costs a minute.
+//! The sweep on AWS: what is owed and due goes onto the bus again; and what the delay queue brings is passed on to it.
+//!
+//! All wake-ups lie in one queue, whose messages are delayed for a quarter of an hour at most: one that comes before
+//! its unit is due goes in again.
 
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
+use longshore_aws::lambda::LambdaStack;
 use longshore_events::Event;
 use longshore_frame::lambda::Error;
-use longshore_local::lambda::LambdaFolder;
-use longshore_sweep::Dispatch;
+use longshore_ports::Journal as _;
+use longshore_ports::journal::{Committed, Owed};
+use longshore_sweep::{Dispatch, GRACE_MS};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How much one answer holds, in bytes: Lambda takes 6 MiB. The rest is for the next sweep.
-const ROOM: usize = 5 << 20;
-
-/// The messages of one sweep, as the functions' entries read them.
+/// What a sweep found.
 #[derive(Default)]
-struct Messages(Mutex<Lot>);
+struct Found(Mutex<Owed>);
 
-#[derive(Default)]
-struct Lot {
-    bytes: usize,
-    all: Vec<Value>,
-    left: usize,
-}
-
-impl Messages {
-    fn put(&self, function: &str, message: &str) {
-        let mut lot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let message = json!({ "function": function, "message": message });
-        let bytes = lot.bytes + message.to_string().len() + 1;
-        if bytes > ROOM {
-            lot.left += 1;
-            return;
-        }
-        lot.bytes = bytes;
-        lot.all.push(message);
-    }
-}
-
-impl Dispatch for Messages {
+impl Dispatch for Found {
     fn deliver(&self, function: String, event: Event) {
-        self.put(&function, &event.to_json());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).deliveries.push((function, event));
     }
 
     fn wake(&self, function: String, unit: String) {
-        self.put(&function, &json!({ "function": function, "unit": unit }).to_string());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).units.push((function, unit));
     }
 }
 
-/// One sweep: `{"messages": [{"function": …, "message": …}], "left": …}`. A message is the text that the function's
-/// queue takes; `left` counts those for which there was no room.
+/// A message of the delay queue.
+#[derive(Deserialize)]
+struct Wake {
+    function: String,
+    unit: String,
+    due: Timestamp,
+}
+
+/// Passes on what the delay queue brings, or sweeps, whatever else wakes it.
 ///
 /// # Errors
-/// When the journal cannot be read.
-pub(crate) async fn sweep(folder: &LambdaFolder) -> Result<Value, Error> {
-    let messages = Messages::default();
-    let found =
-        longshore_sweep::sweep(&*folder.journal, &*folder.frame.clock, &messages, longshore_sweep::GRACE_MS)
-            .await?;
-    let Lot { all, left, .. } = messages.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    tracing::info!(found, left, "swept");
-    Ok(json!({ "messages": all, "left": left }))
+/// When the journal cannot be read, or the bus takes nothing: the queue has its messages again.
+pub(crate) async fn take(stack: &LambdaStack, payload: &Value) -> Result<Value, Error> {
+    match payload.get("Records").and_then(Value::as_array) {
+        Some(records) => pass_on(stack, records).await,
+        None => sweep(stack).await,
+    }
+}
+
+/// One sweep: `{"owed": …, "due": …}`, how many deliveries and units were sent again.
+async fn sweep(stack: &LambdaStack) -> Result<Value, Error> {
+    let found = Found::default();
+    longshore_sweep::sweep(&*stack.journal, &*stack.frame.clock, &found, GRACE_MS).await?;
+    let Owed { deliveries: owed, units } = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let told = json!({ "owed": owed.len(), "due": units.len() });
+    tracing::info!(owed = owed.len(), due = units.len(), "swept");
+    let committed = Committed { owed, ..Committed::default() };
+    // What one of them does not take must not keep back the other's.
+    let (published, woken) = (stack.journal.publish(&committed).await, stack.journal.wake(&units).await);
+    published.and(woken)?;
+    Ok(told)
+}
+
+/// Wakes the units that are due, and delays the others again. A message that cannot be read fails by itself.
+async fn pass_on(stack: &LambdaStack, records: &[Value]) -> Result<Value, Error> {
+    let (now, mut due, mut failures) = (stack.frame.clock.now(), Vec::new(), Vec::new());
+    for record in records {
+        let body = record["body"].as_str().unwrap_or_default();
+        match serde_json::from_str::<Wake>(body) {
+            Ok(wake) if wake.due <= now => due.push((wake.function, wake.unit)),
+            Ok(wake) => {
+                let wake = Some((wake.function, wake.unit, wake.due));
+                stack.journal.publish(&Committed { wake, ..Committed::default() }).await?;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a wake-up cannot be read");
+                failures.push(json!({ "itemIdentifier": record["messageId"] }));
+            }
+        }
+    }
+    stack.journal.wake(&due).await?;
+    Ok(json!({ "batchItemFailures": failures }))
 }

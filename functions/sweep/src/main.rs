@@ -1,15 +1,15 @@
-//! `sweep` as a Lambda function: whatever wakes it, it answers with what is owed and due.
+//! `sweep` as a Lambda function, behind a schedule and the queue that delays wake-ups.
 
 mod lambda;
 
 use std::process::ExitCode;
 
+use longshore_aws::lambda::LambdaStack;
 use longshore_frame::lambda::{answer, main as run_main};
-use longshore_local::lambda::LambdaFolder;
 
 fn main() -> ExitCode {
     run_main(async {
-        let folder = LambdaFolder::open()?;
-        answer(async |_, _| lambda::sweep(&folder).await).await
+        let stack = LambdaStack::open()?;
+        answer(async |payload, _| lambda::take(&stack, &payload).await).await
     })
 }

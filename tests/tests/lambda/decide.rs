@@ -7,13 +7,6 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, batch};
 
-/// The sweep's messages for a function.
-fn swept(answer: &Value, function: &str) -> Vec<String> {
-    let of = |message: &&Value| message["function"] == function;
-    let text = |message: &Value| message["message"].as_str().unwrap().to_owned();
-    answer["messages"].as_array().unwrap().iter().filter(of).map(text).collect()
-}
-
 #[test]
 fn the_routing_table_is_what_the_functions_take() {
     fn route<F: Function>() -> (&'static str, &'static [&'static str]) {
@@ -33,13 +26,13 @@ fn a_swept_push_is_taken_once_and_its_build_is_refused_by_name() {
     let push = stage.keep(&stage.push());
     let mut sweep = stage.start("sweep");
     let scheduled = json!({ "detail-type": "Scheduled Event", "source": "aws.events", "detail": {} });
-    let found = sweep.invoke(&scheduled).unwrap();
-    let messages = swept(&found, "build");
-    assert_eq!((messages.len(), swept(&found, "refcheck").len()), (1, 1), "{found}");
+    assert_eq!(sweep.invoke(&scheduled).unwrap(), json!({ "owed": 2, "due": 0 }), "to build and to refcheck");
+    let messages = stage.bus();
+    let [envelope] = messages.as_slice() else { panic!("one for both: {messages:?}") };
+    assert_eq!((&envelope["source"], &envelope["detail-type"]), (&json!("longshore"), &json!(push.kind())));
 
     let mut build = stage.start("build");
-    let answer = build.invoke(&batch([("m-1", messages[0].clone())])).unwrap();
-    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(build.invoke(envelope).unwrap(), Value::Null);
     let unit = stage.unit("build");
     assert_eq!(unit.unit, format!("shop@{}", stage.tip));
     let opened = stage.opened("build", &unit.unit, &push.id);
@@ -49,24 +42,34 @@ fn a_swept_push_is_taken_once_and_its_build_is_refused_by_name() {
     assert_eq!((ends.len(), end.outcome), (1, BuildOutcome::Failed));
     assert!(end.reason.as_ref().unwrap().contains("CodeBuild is missing"), "{end:?}");
 
-    build.invoke(&batch([("m-2", messages[0].clone())])).unwrap();
+    build.invoke(&batch([("m-2", envelope.to_string())])).unwrap();
     assert_eq!(stage.unit("build"), unit, "the second time changes nothing");
-    assert_eq!(swept(&sweep.invoke(&Value::Null).unwrap(), "build"), [""; 0]);
+    assert_eq!(sweep.invoke(&Value::Null).unwrap()["owed"], 1, "the ref check's");
 }
 
 #[test]
-fn a_sweep_answers_no_more_than_the_platform_takes() {
+fn a_wake_up_goes_through_the_queue_to_the_bus_when_it_is_due_and_not_before() {
     let stage = Stage::open();
-    for number in 0..12 {
-        let mut push = stage.push();
-        push["id"] = json!(format!("push/{number}"));
-        push["data"]["paths"] = json!(vec!["p".repeat(100); 5_000]);
-        stage.keep(&push);
-    }
-    let answer = stage.start("sweep").invoke(&json!({})).unwrap();
-    let sent = answer["messages"].as_array().unwrap().len();
-    assert!(answer.to_string().len() < 6 << 20, "{} bytes", answer.to_string().len());
-    assert_eq!((sent > 0, sent as u64 + answer["left"].as_u64().unwrap()), (true, 24));
+    let mut check = stage.start("refcheck");
+    check.invoke(&json!({ "function": "refcheck", "unit": "acme/shop" })).unwrap();
+    assert_eq!(stage.wakes(), Vec::<Value>::new(), "its next look is later");
+    stage.bus();
+    let mut sweep = stage.start("sweep");
+    let wake = |due: &str| json!({ "function": "refcheck", "unit": "acme/shop", "due": due }).to_string();
+    let due = batch([
+        ("due", wake("2026-01-01T00:00:00Z")),
+        ("early", wake("2126-01-01T00:00:00Z")),
+        ("bad", "{".into()),
+    ]);
+    let answer = sweep.invoke(&due).unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "bad" }] }));
+    let messages = stage.bus();
+    let [envelope] = messages.as_slice() else { panic!("{messages:?}") };
+    assert_eq!(envelope["detail"], json!({ "function": "refcheck", "unit": "acme/shop" }));
+    assert_eq!(envelope["detail-type"], longshore_aws::WAKE);
+    let seen = stage.unit("refcheck").row.version;
+    check.invoke(envelope).unwrap();
+    assert!(stage.unit("refcheck").row.version > seen, "it was looked at");
 }
 
 #[test]
@@ -86,8 +89,9 @@ fn a_hint_lets_the_ref_check_find_a_push_whose_webhook_never_came() {
 fn a_function_without_its_surroundings_does_not_serve() {
     let stage = Stage::open();
     for (function, missing) in [
-        ("sweep", "LONGSHORE_DATA"),
+        ("sweep", "LONGSHORE_TABLE"),
         ("intake", "LONGSHORE_CONFIG"),
+        ("refcheck", "AWS_REGION"),
         ("deploy", "LONGSHORE_RUNNER"),
         ("deploy", "LONGSHORE_REGISTRY"),
         ("build", "AWS_LAMBDA_RUNTIME_API"),
@@ -95,18 +99,28 @@ fn a_function_without_its_surroundings_does_not_serve() {
         let said = stage.start_without(function, missing);
         assert!(said.contains(missing), "{function}: {said}");
     }
-    std::fs::write(stage.path("longshore.toml"), "[[enviroment]]\n").unwrap();
+    let config = stage.path("longshore.toml");
+    let kept = std::fs::read_to_string(&config)
+        .unwrap()
+        .replace("[[service]]", "[[repository]]\nname = \"kept\"\n[[service]]");
+    std::fs::write(&config, kept).unwrap();
+    let said = stage.start_without("refcheck", "none");
+    assert!(said.contains("kept") && said.contains("forge"), "{said}");
+    std::fs::write(&config, "[[enviroment]]\n").unwrap();
     let said = stage.start_without("refcheck", "none");
     assert!(said.contains("LS0102") && said.contains("LS0117"), "all faults: {said}");
 }
 
 #[test]
-fn functions_and_a_host_do_not_share_a_data_folder() {
+fn what_is_missing_in_the_account_is_named() {
     let stage = Stage::open();
-    let host = std::fs::File::create(stage.path("data/lock")).unwrap();
-    host.lock().unwrap();
-    assert!(stage.start_without("sweep", "none").contains("a host holds the data folder"));
-    drop(host);
-    let (_first, _second) = (stage.start("sweep"), stage.start("sweep"));
-    assert!(std::fs::File::open(stage.path("data/lock")).unwrap().try_lock().is_err());
+    let mut variables = stage.variables();
+    for (name, value) in &mut variables {
+        if *name == "LONGSHORE_TABLE" {
+            *value = "another".into();
+        }
+    }
+    let mut build = crate::sandbox::Sandbox::start("build", &variables);
+    let said = build.invoke(&stage.push()).unwrap_err().to_string();
+    assert!(said.contains("the table another"), "{said}");
 }

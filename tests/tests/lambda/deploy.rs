@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::registry;
 use crate::runner::Runner;
 use crate::sandbox::{LIFE, PATIENCE};
-use crate::stage::{Stage, ask, batch, now};
+use crate::stage::{Stage, batch, now};
 
 const UNIT: &str = "prod/shop";
 
@@ -112,7 +112,7 @@ fn what_a_killed_invocation_began_is_its_own_until_the_claim_ends_and_then_taken
     }
     assert_eq!(runner.orders(), [""; 0]);
 
-    assert_eq!(ask(stage.journal.expire_claims()).unwrap(), 1);
+    assert_eq!(stage.end_claims(), 1);
     second.invoke(&wake()).unwrap();
     assert_eq!(runner.observed().generation, 1, "the order that was lost is given");
     assert!(stage.unit("deploy").row.version > open.row.version);

@@ -1,4 +1,4 @@
-//! The functions as Lambda binaries, each in a sandbox with an emulated Runtime API, over one journal in SQLite.
+//! The functions as Lambda binaries, each in a sandbox with an emulated Runtime API, over a stack on moto.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the platform's part: its environment and its clock")]
 

@@ -1,17 +1,20 @@
-//! A data folder with a repository, secrets and a journal, and what the tests ask of it.
+//! A stack on moto, a repository at a forge, and what the tests ask of them.
 
-use std::os::unix::fs::PermissionsExt;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
+use longshore_aws::testing::{self, Moto};
+use longshore_aws::{Account, Aws, DynamoJournal, Keys, Names};
 use longshore_events::{Event, EventId};
-use longshore_frame::lambda::routes;
-use longshore_local::SqliteJournal;
-use longshore_local::journal::{EventQuery, Unit};
+use longshore_forge::testing::LikeForge;
+use longshore_frame::lambda::{PlatformClock, routes};
+use longshore_policy::ForgeKind;
 use longshore_ports::Journal as _;
-use longshore_ports::journal::{Commit, Open, Opened};
+use longshore_ports::journal::{Commit, Open, Opened, UnitRow};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -26,6 +29,9 @@ provider = "github"
 
 [[repository]]
 name = "acme/shop"
+url = "https://github.com/acme/shop.git"
+forge = "github"
+api = "@API@"
 
 [[service]]
 name = "shop"
@@ -37,10 +43,26 @@ name = "prod"
 settle = "10ms"
 "#;
 
+/// The name of the table, the bus, the bucket and the secret. Each stage has a moto of its own.
+const NAME: &str = "longshore";
+
+/// A unit, as the journal has it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unit {
+    pub(crate) unit: String,
+    pub(crate) row: UnitRow,
+}
+
 /// What the functions of one test stand on.
 pub(crate) struct Stage {
     pub(crate) folder: TempDir,
-    pub(crate) journal: SqliteJournal,
+    pub(crate) journal: DynamoJournal,
+    aws: Aws,
+    names: Names,
+    /// The queue that gets all that comes onto the bus.
+    inbox: String,
+    _forge: LikeForge,
+    moto: Arc<Moto>,
     /// The tip of the branch.
     pub(crate) tip: String,
     /// The registry's address; at first nobody listens there.
@@ -50,17 +72,23 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn open() -> Self {
         let folder = TempDir::new().unwrap();
-        let data = folder.path().join("data");
-        std::fs::create_dir_all(data.join("secrets")).unwrap();
-        for (name, value) in [("github", SECRET), ("token", "the-token")] {
-            let path = data.join("secrets").join(name);
-            std::fs::write(&path, value).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        }
-        std::fs::write(folder.path().join("longshore.toml"), CONFIGURATION).unwrap();
-        let tip = repository(&folder.path().join("work"), &data.join("git/acme/shop.git"));
-        let journal = SqliteJournal::open(&data.join("journal.sqlite"), routes(), None).unwrap();
-        Self { folder, journal, tip, registry: "127.0.0.1:9".into() }
+        let bare = folder.path().join("shop.git");
+        let tip = repository(&folder.path().join("work"), &bare);
+        let forge = ask(LikeForge::start(ForgeKind::Github, "acme/shop", bare)).unwrap();
+        let configuration = CONFIGURATION.replace("@API@", &forge.forge(None).api);
+        std::fs::write(folder.path().join("longshore.toml"), configuration).unwrap();
+        let moto = Moto::start();
+        let account = Account {
+            region: "eu-west-1".into(),
+            keys: Keys { id: "AKIATEST".into(), secret: "secret".into(), session: None },
+            endpoint: Some(format!("http://{}", moto.address)),
+            answer_within: Duration::from_secs(20),
+        };
+        let aws = account.connect().unwrap();
+        let (names, inbox) = ask(deploy(&aws));
+        let journal = DynamoJournal::new(&aws, names.clone(), routes(), Arc::new(PlatformClock));
+        let registry = "127.0.0.1:9".into();
+        Self { folder, journal, aws, names, inbox, _forge: forge, moto, tip, registry }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -71,8 +99,16 @@ impl Stage {
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let path = |name: &str| self.path(name).display().to_string();
         vec![
-            ("LONGSHORE_DATA", path("data")),
+            ("AWS_REGION", "eu-west-1".into()),
+            ("AWS_ACCESS_KEY_ID", "AKIATEST".into()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".into()),
+            ("AWS_ENDPOINT_URL", format!("http://{}", self.moto.address)),
             ("LONGSHORE_CONFIG", path("longshore.toml")),
+            ("LONGSHORE_TABLE", self.names.table.clone()),
+            ("LONGSHORE_BUS", self.names.bus.clone()),
+            ("LONGSHORE_WAKES", self.names.wakes.clone()),
+            ("LONGSHORE_BUCKET", NAME.into()),
+            ("LONGSHORE_SECRET", NAME.into()),
             ("LONGSHORE_RUNNER", path("relay.sock")),
             ("LONGSHORE_REGISTRY", self.registry.clone()),
         ]
@@ -125,16 +161,32 @@ impl Stage {
 
     /// All events of a type (`push.received`), the oldest first.
     pub(crate) fn events(&self, kind: &str) -> Vec<Event> {
-        let kind = Some(format!("dev.longshore.{kind}.v1"));
-        let query = EventQuery { kind, limit: 100, ..EventQuery::default() };
-        ask(self.journal.events(&query)).unwrap().into_iter().map(|recorded| recorded.event).collect()
+        let kind = format!("dev.longshore.{kind}.v1");
+        let all = ask(testing::events(&self.aws, &self.names.table));
+        all.into_iter().filter(|event| event.kind() == kind).collect()
     }
 
     /// The one unit of a function.
     pub(crate) fn unit(&self, function: &str) -> Unit {
-        let mut units = ask(self.journal.units(Some(function))).unwrap();
+        let mut units = ask(testing::units(&self.aws, &self.names.table, function));
         assert_eq!(units.len(), 1, "{units:?}");
-        units.remove(0)
+        let (unit, row) = units.remove(0);
+        Unit { unit, row }
+    }
+
+    /// Ends every claim, as if its time had passed; how many there were.
+    pub(crate) fn end_claims(&self) -> usize {
+        ask(testing::end_claims(&self.aws, &self.names.table))
+    }
+
+    /// What came onto the bus since the last time, in the envelopes that EventBridge gives to functions.
+    pub(crate) fn bus(&self) -> Vec<Value> {
+        ask(testing::receive(&self.aws, &self.inbox))
+    }
+
+    /// What lies in the queue of wake-ups, and is due.
+    pub(crate) fn wakes(&self) -> Vec<Value> {
+        ask(testing::receive(&self.aws, &self.names.wakes))
     }
 
     /// Whether the event is owed to the function, and which of its units have taken it.
@@ -149,9 +201,21 @@ impl Stage {
     }
 }
 
-/// Waits for an answer of the journal or of the runner.
+/// Makes what the template deploys.
+async fn deploy(aws: &Aws) -> (Names, String) {
+    testing::table(aws, NAME).await;
+    testing::bus(aws, NAME).await;
+    testing::bucket(aws, NAME).await;
+    testing::secret(aws, NAME, &BTreeMap::from([("github", SECRET), ("token", "the-token")])).await;
+    let names = Names { table: NAME.into(), bus: NAME.into(), wakes: testing::queue(aws, "wakes").await };
+    (names, testing::subscribe(aws, NAME).await)
+}
+
+/// Waits for an answer, on the one runtime of the test: connections belong to theirs.
 pub(crate) fn ask<T>(question: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(question)
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let make = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    RUNTIME.get_or_init(make).block_on(question)
 }
 
 /// A batch from SQS.

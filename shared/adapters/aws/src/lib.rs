@@ -9,11 +9,15 @@ mod account;
 mod blobs;
 mod failure;
 mod journal;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 mod registry;
 mod secrets;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use account::{Account, AccountError, Aws, Keys};
 pub use blobs::S3Blobs;
-pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL};
+pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
 pub use registry::EcrRegistry;
 pub use secrets::AwsSecrets;

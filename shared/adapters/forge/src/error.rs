@@ -78,6 +78,9 @@ pub enum ForgeError {
         /// Of what.
         unit: &'static str,
     },
+    /// A repository must be asked over its forge's API, and names none.
+    #[error("the repository {0} names no `forge`, and there is no git command here: add one to it")]
+    NoForge(String),
     /// The repository's name is none that the forge could have.
     #[error("{name} is no repository of {forge}: it is named {wanted} there")]
     Name {
@@ -96,9 +99,11 @@ impl ForgeError {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::Limited { .. } | Self::Unreachable { .. } => ErrorKind::Unavailable,
-            Self::Elsewhere { .. } | Self::Strange { .. } | Self::TooLong { .. } | Self::Name { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Elsewhere { .. }
+            | Self::Strange { .. }
+            | Self::TooLong { .. }
+            | Self::Name { .. }
+            | Self::NoForge(_) => ErrorKind::Invalid,
         }
     }
 

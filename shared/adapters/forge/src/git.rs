@@ -55,6 +55,17 @@ impl ForgeGit {
         Ok(Self { repositories, secrets, others })
     }
 
+    /// The repositories of a configuration, where there is no git command: every one must name its forge.
+    ///
+    /// # Errors
+    /// As [`ForgeGit::of`], and [`ForgeError::NoForge`] for a repository that names none.
+    pub fn alone(policy: &Policy, secrets: Arc<dyn Secrets>) -> Result<Self, ForgeError> {
+        if let Some(other) = policy.repositories.iter().find(|repository| repository.forge.is_none()) {
+            return Err(ForgeError::NoForge(other.name.to_string()));
+        }
+        Self::of(policy, secrets, Arc::new(Nobody))
+    }
+
     /// The newest token first. A missing one is not to be taken for a missing commit.
     async fn tokens(&self, api: &Api) -> Result<Vec<Secret>, PortError> {
         let Some(secret) = api.secret() else { return Ok(Vec::new()) };
@@ -145,5 +156,30 @@ impl Git for ForgeGit {
             ForgeKind::Gitlab => gitlab::relation(&asked, base, head).await,
         };
         found.map_err(|error| error.port(format!("relate {} to {} in {repo}", base.short(), head.short())))
+    }
+}
+
+/// Whom nothing is left for.
+struct Nobody;
+
+impl Nobody {
+    fn unknown<T>(repo: &RepositoryName) -> Result<T, PortError> {
+        let why = "the configuration names no such repository";
+        Err(PortError::new(ErrorKind::NotFound, format!("look into the repository {repo}"), why))
+    }
+}
+
+#[async_trait]
+impl Git for Nobody {
+    async fn refs(&self, repo: &RepositoryName) -> Result<Vec<(RefName, CommitId)>, PortError> {
+        Self::unknown(repo)
+    }
+
+    async fn tip(&self, repo: &RepositoryName, _: &RefName) -> Result<Option<CommitId>, PortError> {
+        Self::unknown(repo)
+    }
+
+    async fn compare(&self, repo: &RepositoryName, _: &CommitId, _: &CommitId) -> Result<Changes, PortError> {
+        Self::unknown(repo)
     }
 }

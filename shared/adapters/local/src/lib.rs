@@ -5,8 +5,6 @@
 mod blobs;
 pub mod builder;
 pub mod journal;
-#[cfg(feature = "lambda")]
-pub mod lambda;
 mod secrets;
 mod write;
 

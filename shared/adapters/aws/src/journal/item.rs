@@ -9,11 +9,11 @@ use longshore_ports::PortError;
 use longshore_ports::journal::{LeaseRow, UnitRow};
 
 /// A row, or a key.
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// A stored row that cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// An attribute is missing, or of another kind.
     #[error("a stored row's {0:?} is not what it should be")]
     Attribute(&'static str),
@@ -26,7 +26,7 @@ pub(super) enum Unreadable {
 }
 
 impl Unreadable {
-    pub(super) fn port(self, operation: &'static str) -> PortError {
+    pub(crate) fn port(self, operation: &'static str) -> PortError {
         match self {
             Self::Event(error) if error.is_temporary() => PortError::unavailable(operation, error),
             other => PortError::invalid(operation, other),
@@ -34,30 +34,30 @@ impl Unreadable {
     }
 }
 
-pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-pub(super) fn number(value: impl Into<i128>) -> AttributeValue {
+pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
 /// So many of something.
-pub(super) fn count(value: usize) -> AttributeValue {
+pub(crate) fn count(value: usize) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
 /// Nanoseconds since 1970.
-pub(super) fn time(value: Timestamp) -> AttributeValue {
+pub(crate) fn time(value: Timestamp) -> AttributeValue {
     number(value.as_nanosecond())
 }
 
-pub(super) fn read_text<'a>(item: &'a Item, name: &'static str) -> Result<Option<&'a str>, Unreadable> {
+pub(crate) fn read_text<'a>(item: &'a Item, name: &'static str) -> Result<Option<&'a str>, Unreadable> {
     let read = |value: &'a AttributeValue| value.as_s().map_err(|_| Unreadable::Attribute(name));
     Ok(item.get(name).map(read).transpose()?.map(String::as_str))
 }
 
-pub(super) fn read_number<T: std::str::FromStr>(
+pub(crate) fn read_number<T: std::str::FromStr>(
     item: &Item,
     name: &'static str,
 ) -> Result<Option<T>, Unreadable> {
@@ -71,13 +71,13 @@ fn read_time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, Unrea
 }
 
 /// The event of its row.
-pub(super) fn event(item: &Item) -> Result<Event, Unreadable> {
+pub(crate) fn event(item: &Item) -> Result<Event, Unreadable> {
     let json = read_text(item, "event")?.ok_or(Unreadable::Attribute("event"))?;
     Ok(Event::from_json(json)?)
 }
 
 /// The attributes of a unit beside its key. What it has not is not there.
-pub(super) fn of_unit(row: &UnitRow) -> Result<Item, serde_json::Error> {
+pub(crate) fn of_unit(row: &UnitRow) -> Result<Item, serde_json::Error> {
     let mut item = Item::from([
         ("version".into(), number(row.version)),
         ("marks".into(), count(row.marked.len())),
@@ -98,7 +98,7 @@ pub(super) fn of_unit(row: &UnitRow) -> Result<Item, serde_json::Error> {
     Ok(item)
 }
 
-pub(super) fn unit(item: &Item) -> Result<UnitRow, Unreadable> {
+pub(crate) fn unit(item: &Item) -> Result<UnitRow, Unreadable> {
     Ok(UnitRow {
         version: read_number(item, "version")?.unwrap_or_default(),
         state: read_text(item, "state")?.unwrap_or_default().to_owned(),
@@ -112,13 +112,13 @@ pub(super) fn unit(item: &Item) -> Result<UnitRow, Unreadable> {
     })
 }
 
-pub(super) fn lease(item: &Item) -> Result<LeaseRow, Unreadable> {
+pub(crate) fn lease(item: &Item) -> Result<LeaseRow, Unreadable> {
     let generation = read_number(item, "generation")?.ok_or(Unreadable::Attribute("generation"))?;
     Ok(LeaseRow { holder: read_text(item, "holder")?.map(str::to_owned), generation })
 }
 
 /// How much DynamoDB counts for a row, in bytes: names and values; a number is held to its longest.
-pub(super) fn size(item: &Item) -> usize {
+pub(crate) fn size(item: &Item) -> usize {
     let value = |value: &AttributeValue| match value {
         AttributeValue::S(text) => text.len(),
         AttributeValue::N(_) => 21,

@@ -21,9 +21,9 @@ use super::item::{Item, text};
 
 /// The key of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct RowKey {
-    pub(super) pk: String,
-    pub(super) sk: String,
+pub(crate) struct RowKey {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
 }
 
 impl RowKey {
@@ -32,12 +32,12 @@ impl RowKey {
     }
 
     /// As DynamoDB's requests take it.
-    pub(super) fn item(&self) -> Item {
+    pub(crate) fn item(&self) -> Item {
         HashMap::from([("pk".into(), text(&self.pk)), ("sk".into(), text(&self.sk))])
     }
 
     /// Of a row that was read.
-    pub(super) fn of(item: &Item) -> Option<Self> {
+    pub(crate) fn of(item: &Item) -> Option<Self> {
         let part = |name: &str| item.get(name).and_then(|value| AttributeValue::as_s(value).ok()).cloned();
         Some(Self { pk: part("pk")?, sk: part("sk")? })
     }
@@ -49,44 +49,44 @@ impl std::fmt::Display for RowKey {
     }
 }
 
-pub(super) fn event(id: &str) -> RowKey {
+pub(crate) fn event(id: &str) -> RowKey {
     RowKey::new(format!("event#{id}"), "event")
 }
 
-pub(super) fn delivery(id: &str, function: &str) -> RowKey {
+pub(crate) fn delivery(id: &str, function: &str) -> RowKey {
     RowKey::new(format!("event#{id}"), format!("delivery#{function}"))
 }
 
-pub(super) fn receipt(id: &str, function: &str, unit: &str) -> RowKey {
+pub(crate) fn receipt(id: &str, function: &str, unit: &str) -> RowKey {
     RowKey::new(format!("event#{id}"), format!("receipt#{function}#{unit}"))
 }
 
-pub(super) fn unit(function: &str, unit: &str) -> RowKey {
+pub(crate) fn unit(function: &str, unit: &str) -> RowKey {
     RowKey::new(format!("unit#{function}#{unit}"), "unit")
 }
 
-pub(super) fn decision(function: &str, unit: &str, version: u64) -> RowKey {
+pub(crate) fn decision(function: &str, unit: &str, version: u64) -> RowKey {
     RowKey::new(format!("unit#{function}#{unit}"), format!("decision#{version:020}"))
 }
 
-pub(super) fn head(kind: &str, subject: &str) -> RowKey {
+pub(crate) fn head(kind: &str, subject: &str) -> RowKey {
     RowKey::new(format!("head#{kind}#{subject}"), "head")
 }
 
-pub(super) fn lease(name: &str) -> RowKey {
+pub(crate) fn lease(name: &str) -> RowKey {
     RowKey::new(format!("lease#{name}"), "lease")
 }
 
-pub(super) fn switch(name: &str) -> RowKey {
+pub(crate) fn switch(name: &str) -> RowKey {
     RowKey::new(format!("switch#{name}"), "switch")
 }
 
 /// The function and the event of a delivery.
-pub(super) fn of_delivery(key: &RowKey) -> Option<(&str, &str)> {
+pub(crate) fn of_delivery(key: &RowKey) -> Option<(&str, &str)> {
     Some((key.sk.strip_prefix("delivery#")?, key.pk.strip_prefix("event#")?))
 }
 
 /// The function and the name of a unit.
-pub(super) fn of_unit(key: &RowKey) -> Option<(&str, &str)> {
+pub(crate) fn of_unit(key: &RowKey) -> Option<(&str, &str)> {
     key.pk.strip_prefix("unit#")?.split_once('#')
 }

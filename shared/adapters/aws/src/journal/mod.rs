@@ -6,8 +6,8 @@
 
 mod commit;
 mod condition;
-mod item;
-mod keys;
+pub(crate) mod item;
+pub(crate) mod keys;
 mod limits;
 mod plan;
 mod publish;
@@ -24,6 +24,8 @@ use longshore_ports::{
     Clock, Facts, Journal, PortError,
     journal::{Commit, CommitError, Committed, Open, Opened, Owed, Routes},
 };
+
+pub use publish::WAKE;
 
 use crate::{Aws, failure::Call};
 

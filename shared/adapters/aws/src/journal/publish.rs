@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use jiff::{SignedDuration, Timestamp};
-use longshore_events::Event;
 use longshore_ports::{PortError, journal::Committed};
 use serde_json::json;
 
@@ -17,6 +16,8 @@ const ENTRIES: usize = 10;
 const BYTES: usize = 240 * 1024;
 /// What an entry costs beside its detail and its type, at most.
 const ENVELOPE: usize = 1024;
+/// The detail-type of a hint: the detail names a function and its unit.
+pub const WAKE: &str = "dev.longshore.wake";
 /// The longest that SQS delays a message, in seconds. A wake-up that comes before its time does nothing; the sweep
 /// brings the one that is due.
 const HOP: i64 = 900;
@@ -25,6 +26,22 @@ impl DynamoJournal {
     pub(super) async fn tell(&self, committed: &Committed) -> Result<(), PortError> {
         let (events, wake) = tokio::join!(self.put_events(committed), self.put_wake(committed));
         events.and(wake)
+    }
+
+    /// Wakes units at once, over the bus. Only a hint.
+    ///
+    /// # Errors
+    /// When the bus does not take all of them.
+    pub async fn wake(&self, units: &[(String, String)]) -> Result<(), PortError> {
+        let mut result = Ok(());
+        for lot in units.chunks(ENTRIES) {
+            let entry = |(function, unit): &(String, String)| Entry {
+                kind: WAKE.into(),
+                detail: json!({ "function": function, "unit": unit }).to_string(),
+            };
+            result = result.and(self.put_lot(lot.iter().map(entry).collect()).await);
+        }
+        result
     }
 
     /// One entry for each event: whom it is owed to is the rules' to know, and a function that is not owed it does
@@ -37,13 +54,13 @@ impl DynamoJournal {
         result
     }
 
-    async fn put_lot(&self, lot: Vec<(&Event, String)>) -> Result<(), PortError> {
+    async fn put_lot(&self, lot: Vec<Entry>) -> Result<(), PortError> {
         let place = format!("the bus {}", self.names.bus);
         let call =
             Call { operation: OPERATION, action: "events:PutEvents", resource: &place, region: &self.region };
-        let entry = |(event, detail): (&Event, String)| {
+        let entry = |Entry { kind, detail }| {
             let entry = PutEventsRequestEntry::builder().event_bus_name(&self.names.bus).source("longshore");
-            entry.detail_type(event.kind()).detail(detail).build()
+            entry.detail_type(kind).detail(detail).build()
         };
         let asked = lot.len();
         let entries = Some(lot.into_iter().map(entry).collect());
@@ -69,19 +86,26 @@ impl DynamoJournal {
     }
 }
 
+/// What one entry of PutEvents says.
+struct Entry {
+    /// Its detail-type.
+    kind: String,
+    detail: String,
+}
+
 /// The events of a commit, each once, in the lots that PutEvents takes.
-fn lots(committed: &Committed) -> Vec<Vec<(&Event, String)>> {
+fn lots(committed: &Committed) -> Vec<Vec<Entry>> {
     let (mut lots, mut named, mut bytes) = (Vec::new(), BTreeSet::new(), 0);
     for (_, event) in &committed.owed {
         if !named.insert(&event.id) {
             continue;
         }
-        let detail = event.to_json();
-        let room = detail.len() + ENVELOPE;
+        let entry = Entry { kind: event.kind().to_owned(), detail: event.to_json() };
+        let room = entry.detail.len() + ENVELOPE;
         match lots.last_mut() {
-            Some(lot) if Vec::len(lot) < ENTRIES && bytes + room <= BYTES => lot.push((event, detail)),
+            Some(lot) if Vec::len(lot) < ENTRIES && bytes + room <= BYTES => lot.push(entry),
             _ => {
-                lots.push(vec![(event, detail)]);
+                lots.push(vec![entry]);
                 bytes = 0;
             }
         }

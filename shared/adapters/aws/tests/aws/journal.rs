@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use longshore_aws::DynamoJournal;
+use longshore_aws::testing;
 use longshore_events::{
     ChainId, Event, EventId, Link,
     types::{RequestKind, RequestMade},
@@ -12,7 +13,6 @@ use longshore_ports::{
     journal::{Commit, CommitError, Committed, DecisionRow, Open, Receipt, UnitRow, UnitWrite},
     suite::journal::routes,
 };
-use serde_json::Value;
 
 use crate::stack::{Cloud, StandingClock, at};
 
@@ -95,7 +95,7 @@ async fn the_journal_passes_the_suite() {
 async fn a_decision_is_three_calls_and_two_rules_of_the_bus_see_it() {
     let cloud = Cloud::start().await;
     let names = cloud.stack().await;
-    let inbox = rule(&cloud, &names.bus).await;
+    let inbox = testing::subscribe(&cloud.aws, &names.bus).await;
     let journal = DynamoJournal::new(&cloud.aws, names.clone(), routes(), Arc::new(StandingClock));
     journal
         .commit(&Commit { at: at(0), events: vec![request("told", "x")], ..Commit::default() })
@@ -113,7 +113,7 @@ async fn a_decision_is_three_calls_and_two_rules_of_the_bus_see_it() {
     assert_eq!(calls, ["BatchGetItem", "TransactWriteItems", "PutEvents", "SendMessage"]);
 
     let mut told = Vec::new();
-    for message in receive(&cloud, &inbox).await {
+    for message in testing::receive(&cloud.aws, &inbox).await {
         assert_eq!(message["source"], "longshore");
         assert_eq!(message["detail-type"], "dev.longshore.request.made.v1");
         told.push(Event::from_json(&message["detail"].to_string()).unwrap());
@@ -124,35 +124,9 @@ async fn a_decision_is_three_calls_and_two_rules_of_the_bus_see_it() {
     journal.publish(&Committed::default()).await.unwrap();
     let wake = Committed { wake: Some(("build".into(), "u".into(), at(0))), ..Committed::default() };
     journal.publish(&wake).await.unwrap();
-    let woken = receive(&cloud, &names.wakes).await;
+    let woken = testing::receive(&cloud.aws, &names.wakes).await;
     let hint = serde_json::json!({ "function": "build", "unit": "u", "due": at(0) });
     assert_eq!(woken, [hint], "the one that is due in a minute is not there yet");
-}
-
-/// A queue that gets whatever Longshore says on the bus.
-async fn rule(cloud: &Cloud, bus: &str) -> String {
-    let address = cloud.queue(&format!("{bus}-inbox")).await;
-    let client = aws_sdk_eventbridge::Client::new(cloud.aws.config());
-    let rule = client.put_rule().name("all").event_bus_name(bus);
-    rule.event_pattern(r#"{"source":["longshore"]}"#).send().await.unwrap();
-    let arn = format!("arn:aws:sqs:eu-west-1:123456789012:{bus}-inbox");
-    let target = aws_sdk_eventbridge::types::Target::builder().id("inbox").arn(arn).build().unwrap();
-    client.put_targets().rule("all").event_bus_name(bus).targets(target).send().await.unwrap();
-    address
-}
-
-/// Every message in a queue, as JSON.
-async fn receive(cloud: &Cloud, queue: &str) -> Vec<Value> {
-    let client = aws_sdk_sqs::Client::new(cloud.aws.config());
-    let mut all = Vec::new();
-    loop {
-        let lot = client.receive_message().queue_url(queue).max_number_of_messages(10);
-        let lot = lot.send().await.unwrap().messages.unwrap_or_default();
-        if lot.is_empty() {
-            return all;
-        }
-        all.extend(lot.iter().map(|message| serde_json::from_str(message.body().unwrap()).unwrap()));
-    }
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@
 
 mod faults;
 mod journal;
-mod moto;
 mod proxy;
 mod refusals;
 mod registry;

@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
-};
 use jiff::{SignedDuration, Timestamp};
-use longshore_aws::{Account, Aws, DynamoJournal, INDEXES, Keys, Names, TTL};
+use longshore_aws::testing::{self, Moto};
+use longshore_aws::{Account, Aws, DynamoJournal, Keys, Names};
 use longshore_ports::{Clock, journal::Routes};
 
-use crate::moto::Moto;
 use crate::proxy::Proxy;
 
 static STACKS: AtomicU32 = AtomicU32::new(0);
@@ -61,49 +57,12 @@ impl Cloud {
     /// A stack: a table, a bus and a queue of its own.
     pub(crate) async fn stack(&self) -> Names {
         let name = format!("stack-{}", STACKS.fetch_add(1, Ordering::Relaxed));
-        self.table(&name).await;
-        let events = aws_sdk_eventbridge::Client::new(self.aws.config());
-        events.create_event_bus().name(&name).send().await.unwrap();
-        Names { table: name.clone(), bus: name.clone(), wakes: self.queue(&name).await }
+        testing::table(&self.aws, &name).await;
+        testing::bus(&self.aws, &name).await;
+        Names { table: name.clone(), bus: name.clone(), wakes: testing::queue(&self.aws, &name).await }
     }
 
     pub(crate) async fn journal(&self, routes: Routes) -> DynamoJournal {
         DynamoJournal::new(&self.aws, self.stack().await, routes, Arc::new(StandingClock))
     }
-
-    pub(crate) async fn queue(&self, name: &str) -> String {
-        let queue = aws_sdk_sqs::Client::new(self.aws.config()).create_queue().queue_name(name);
-        let address = queue.send().await.unwrap().queue_url.unwrap();
-        // moto names its own address, and the proxy is to be spoken to.
-        let path = address.splitn(4, '/').last().unwrap();
-        format!("{}/{path}", self.proxy.endpoint)
-    }
-
-    async fn table(&self, name: &str) {
-        let client = aws_sdk_dynamodb::Client::new(self.aws.config());
-        let mut table = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        table = table.attribute_definitions(attribute("pk", ScalarAttributeType::S));
-        table = table.attribute_definitions(attribute("sk", ScalarAttributeType::S));
-        table = table.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-        for index in INDEXES {
-            table = table.attribute_definitions(attribute(index.partition, ScalarAttributeType::S));
-            table = table.attribute_definitions(attribute(index.sort, ScalarAttributeType::N));
-            let keys = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
-            let made = GlobalSecondaryIndex::builder().index_name(index.name).projection(keys);
-            let made = made.key_schema(key(index.partition, KeyType::Hash));
-            let made = made.key_schema(key(index.sort, KeyType::Range)).build().unwrap();
-            table = table.global_secondary_indexes(made);
-        }
-        table.send().await.unwrap();
-        let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name(TTL).build().unwrap();
-        client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await.unwrap();
-    }
-}
-
-fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
-    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
-}
-
-fn key(name: &str, kind: KeyType) -> KeySchemaElement {
-    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
 }

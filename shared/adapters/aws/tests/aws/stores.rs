@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use longshore_aws::testing;
 use longshore_aws::{AwsSecrets, S3Blobs};
 use longshore_ports::{BlobRef, Blobs, ErrorKind, Secret, Secrets};
 
@@ -15,22 +16,13 @@ fn blobs(cloud: &Cloud, bucket: &str) -> S3Blobs {
     S3Blobs::new(&cloud.aws, bucket, Arc::new(StandingClock))
 }
 
-/// moto makes a bucket for whoever names it in a path.
-async fn bucket(cloud: &Cloud, name: &str) {
-    let moto = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
-    let request = hyper::Request::put(format!("{}/{name}", cloud.proxy.endpoint))
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=AKIATEST/20261124/us-east-1/s3/aws4_request")
-        .body(http_body_util::Empty::<hyper::body::Bytes>::new());
-    assert!(moto.request(request.unwrap()).await.unwrap().status().is_success());
-}
-
 #[tokio::test]
 async fn the_blobs_pass_the_suite() {
     let cloud = Cloud::start().await;
     let number = AtomicU32::new(0);
     longshore_ports::suite::blobs::run(async || {
         let name = format!("blobs-{}", number.fetch_add(1, Ordering::Relaxed));
-        bucket(&cloud, &name).await;
+        testing::bucket(&cloud.aws, &name).await;
         blobs(&cloud, &name)
     })
     .await;
@@ -39,7 +31,7 @@ async fn the_blobs_pass_the_suite() {
 #[tokio::test]
 async fn a_bucket_that_fails_says_why() {
     let cloud = Cloud::start().await;
-    bucket(&cloud, "failing").await;
+    testing::bucket(&cloud.aws, "failing").await;
     let error = blobs(&cloud, "nowhere").put(b"x".to_vec()).await.unwrap_err();
     assert!(error.to_string().contains("the bucket nowhere is not in eu-west-1"), "{error}");
     assert_eq!((error.kind, error.is_temporary()), (ErrorKind::NotFound, false));

@@ -7,25 +7,26 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 static RUNNING: Mutex<Weak<Moto>> = Mutex::new(Weak::new());
 
 /// A running moto. The last user's end is its own.
-pub(crate) struct Moto {
+pub struct Moto {
     child: Child,
     /// `host:port`.
-    pub(crate) address: String,
+    pub address: String,
 }
 
 impl Moto {
     /// The process's moto; starts it when there is none.
-    pub(crate) fn running() -> Arc<Self> {
+    pub fn running() -> Arc<Self> {
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(moto) = running.upgrade() {
             return moto;
         }
-        let moto = Arc::new(Self::start());
+        let moto = Self::start();
         *running = Arc::downgrade(&moto);
         moto
     }
 
-    fn start() -> Self {
+    /// One for the caller alone.
+    pub fn start() -> Arc<Self> {
         let mut command = Command::new("moto_server");
         // It takes a free port by itself, and says which.
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null());
@@ -38,7 +39,7 @@ impl Moto {
         let address = address.unwrap_or_else(|| panic!("moto_server ended before it served"));
         // What it logs must go somewhere, or it would wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.trim().to_owned() }
+        Arc::new(Self { child, address: address.trim().to_owned() })
     }
 }
 

@@ -1,0 +1,59 @@
+//! The stack of functions that run on Lambda: one table, one bus, one queue, one bucket, one secret.
+//!
+//! What they are called is said by the environment (`LONGSHORE_TABLE`, `LONGSHORE_BUS`, `LONGSHORE_WAKES`,
+//! `LONGSHORE_BUCKET`, `LONGSHORE_SECRET`), and so is the file of the configuration (`LONGSHORE_CONFIG`), which travels
+//! as a layer. Nothing is asked of AWS before the first invocation.
+
+use std::sync::Arc;
+
+use longshore_frame::Frame;
+use longshore_frame::lambda::{Error, PlatformClock, required, routes};
+use longshore_policy::Policy;
+
+use crate::{Account, Aws, AwsSecrets, DynamoJournal, Names, S3Blobs};
+
+/// What a function on Lambda stands on.
+pub struct LambdaStack {
+    /// The account.
+    pub aws: Aws,
+    /// The configuration.
+    pub policy: Arc<Policy>,
+    /// The journal.
+    pub journal: Arc<DynamoJournal>,
+    /// The secrets.
+    pub secrets: Arc<AwsSecrets>,
+    /// A frame over all of it.
+    pub frame: Frame,
+}
+
+impl LambdaStack {
+    /// Finds what the environment names.
+    ///
+    /// # Errors
+    /// When a variable is not set, or the configuration has faults.
+    pub fn open() -> Result<Self, Error> {
+        let aws = Account::from_environment(|name| required(name).ok())?.connect()?;
+        let policy = Arc::new(configuration(&required("LONGSHORE_CONFIG")?)?);
+        let names = Names {
+            table: required("LONGSHORE_TABLE")?,
+            bus: required("LONGSHORE_BUS")?,
+            wakes: required("LONGSHORE_WAKES")?,
+        };
+        let clock = Arc::new(PlatformClock);
+        let journal = Arc::new(DynamoJournal::new(&aws, names, routes(), clock.clone()));
+        let blobs = Arc::new(S3Blobs::new(&aws, &required("LONGSHORE_BUCKET")?, clock.clone()));
+        let secrets = Arc::new(AwsSecrets::new(&aws, &required("LONGSHORE_SECRET")?));
+        // The claim is made of each invocation's deadline.
+        let frame = Frame::new(journal.clone(), blobs, clock, 0);
+        Ok(Self { aws, policy, journal, secrets, frame })
+    }
+}
+
+fn configuration(path: &str) -> Result<Policy, Error> {
+    let text =
+        std::fs::read(path).map_err(|error| format!("cannot read the configuration {path}: {error}"))?;
+    longshore_policy::check_bytes(&text, path).map_err(|faults| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        faults.join("\n").into()
+    })
+}
