@@ -19,7 +19,8 @@ fn a_torn_page_is_noticed_and_the_way_to_restore_is_named() {
     let first = host.events("build.finished", 1).remove(0);
     let backup = world.longshore(&["backup", "file"]).output().unwrap();
     assert!(backup.status.success(), "{backup:?}");
-    host.signal("TERM");
+    // With its runner, which would outlive the folder.
+    assert!(world.longshore(&["down"]).status().unwrap().success());
     host.wait();
 
     let path = world.data().join("journal.sqlite");
