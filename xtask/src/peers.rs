@@ -150,27 +150,23 @@ pub(crate) fn bring_measured_against(context: &Context) -> Result<PathBuf, Failu
 }
 
 fn list(context: &Context) {
+    let say = |name: String, there: Option<String>| {
+        println!("{name:<24} {}", there.as_deref().unwrap_or("not there yet"));
+    };
+    let file = |path: PathBuf| path.is_file().then(|| path.display().to_string());
     for wheel in [NEXTEST, DENY, FUZZ] {
-        let path = wheel.path(context);
-        let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
-        println!("{:<24} {there}", wheel.to_string());
+        say(wheel.to_string(), file(wheel.path(context)));
     }
     for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]) {
-        let path = peer.path(context);
-        let there = if path.is_file() { path.display().to_string() } else { "not there yet".into() };
-        println!("{:<24} {there}", format!("{} {}", peer.package, peer.version));
+        say(format!("{} {}", peer.package, peer.version), file(peer.path(context)));
     }
     let moto = MOTO.is_there(context).then(|| MOTO.path(context).display().to_string());
-    println!(
-        "{:<24} {}",
-        format!("{} {}", MOTO.program, MOTO.version),
-        moto.as_deref().unwrap_or("not there yet")
-    );
-    let crane = CRANE.path(context);
-    let there = if crane.is_file() { crane.display().to_string() } else { "not there yet".into() };
-    println!("{:<24} {there}", format!("{} {}", CRANE.program, CRANE.version));
+    say(format!("{} {}", MOTO.program, MOTO.version), moto);
+    say(format!("{} {}", CRANE.program, CRANE.version), file(CRANE.path(context)));
     for package in debian::ALL {
-        let there = debian::version(context, &package).unwrap_or_else(|| "not there yet".into());
-        println!("{:<24} {there}", format!("{} >= {}.{}", package.program, package.least.0, package.least.1));
+        say(
+            format!("{} >= {}.{}", package.program, package.least.0, package.least.1),
+            debian::version(context, &package),
+        );
     }
 }

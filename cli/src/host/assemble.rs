@@ -13,7 +13,7 @@ use longshore_forge::ForgeGit;
 use longshore_frame::Frame;
 use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
-use longshore_local::builder::{Containers, Parts, Tool, kill_leftover_groups};
+use longshore_local::builder::{Containers, Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
@@ -87,14 +87,9 @@ pub(super) async fn assemble(
     let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let life = folder::random_name(6)?;
-    let tool = Tool::find(build_environment().get("PATH").map_or("", String::as_str));
-    tracing::info!(tool = tool.map(Tool::program), "what builds Dockerfiles with RUN");
-    let builder_name = tool.map_or("packer".into(), |tool| format!("packer or {}", tool.program()));
-    let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
-    let containers = |tool| {
-        Containers::new(tool, &folder.join("build"), (listen, login), secrets.clone(), build_environment())
-    };
-    let containers = tool.map(containers).transpose()?;
+    let containers = find_containers(folder, listen, &token, &secrets)?;
+    let builder_name =
+        containers.as_ref().map_or("packer".into(), |found| format!("packer or {}", found.program()));
     let builder = LocalBuilder::open(Parts {
         folder: folder.join("build"),
         life: life.clone(),
@@ -131,6 +126,20 @@ pub(super) async fn assemble(
     });
     let functions = functions(&system, &builder_name, &knows, &store);
     Ok(Host { system, functions, inbox, published, store, life, downs })
+}
+
+/// What builds the Dockerfiles that the packer refuses, when it is there.
+fn find_containers(
+    folder: &DataFolder,
+    listen: SocketAddr,
+    token: &Secret,
+    secrets: &Arc<FileSecrets>,
+) -> Result<Option<Containers>> {
+    let login = BASE64_STANDARD.encode([TOKEN_USER.as_bytes(), b":", token.expose()].concat());
+    let (at, secrets) = (folder.join("build"), secrets.clone());
+    let found = Containers::find(&at, (listen, login), secrets, build_environment())?;
+    tracing::info!(tool = found.as_ref().map(Containers::program), "what builds Dockerfiles with RUN");
+    Ok(found)
 }
 
 /// The functions, as [`routes`] lists them.

@@ -72,8 +72,8 @@ impl Pack for Packer {
                 return containers.pack(job).await;
             }
             (Err(error @ PackError::Unsupported { .. }), None) => {
-                let help = "install buildah or podman (Debian: apt-get install buildah) and start the host again, or do it in \
-                            the service's `prepare`";
+                let help = "install buildah or podman (Debian: apt-get install buildah) and start the host again, or \
+                            do it in the service's `prepare`";
                 return Err(PortError::invalid(operation, format!("{error}: {help}")));
             }
             (packed, _) => packed.map_err(|error| PortError::invalid(operation.clone(), error))?,

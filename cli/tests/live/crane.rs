@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-
 use crate::stage::Stage;
 
 /// crane, logged in to a host's registry.
@@ -15,12 +13,8 @@ struct Crane {
 
 impl Crane {
     fn of(stage: &Stage) -> Self {
-        let token = std::fs::read_to_string(&stage.host.ready.token_file).unwrap();
-        let registry = stage.host.ready.listen.to_string();
-        let login = BASE64_STANDARD.encode(format!("longshore:{}", token.trim()));
-        let config = format!(r#"{{"auths":{{"{registry}":{{"auth":"{login}"}}}}}}"#);
-        std::fs::write(stage.folder.join("config.json"), config).unwrap();
-        Self { registry, folder: stage.folder.clone() }
+        std::fs::write(stage.folder.join("config.json"), stage.host.logins()).unwrap();
+        Self { registry: stage.host.ready.listen.to_string(), folder: stage.folder.clone() }
     }
 
     fn try_to(&self, words: &[&str]) -> Output {

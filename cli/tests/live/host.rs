@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_cli::api::{Events, Ready};
 use longshore_events::Event;
 
@@ -60,6 +61,13 @@ impl Host {
     /// What is owed and due, and how every service stands.
     pub(crate) fn status(&self) -> longshore_cli::api::Status {
         serde_json::from_str(&self.request("GET", "/api/status", "")).unwrap()
+    }
+
+    /// A login to the registry, as the clients of registries read it from a file.
+    pub(crate) fn logins(&self) -> String {
+        let token = std::fs::read_to_string(&self.ready.token_file).unwrap();
+        let login = BASE64_STANDARD.encode(format!("longshore:{}", token.trim()));
+        format!(r#"{{"auths":{{"{}":{{"auth":"{login}"}}}}}}"#, self.ready.listen)
     }
 
     fn request(&self, method: &str, path: &str, body: &str) -> String {

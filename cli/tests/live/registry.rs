@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_events::Data;
 
 use crate::images::OUTSIDE;
@@ -19,11 +18,9 @@ struct Clients {
 
 impl Clients {
     fn of(stage: &Stage) -> Self {
-        let token = std::fs::read_to_string(&stage.host.ready.token_file).unwrap();
         let registry = stage.host.ready.listen.to_string();
-        let login = BASE64_STANDARD.encode(format!("longshore:{}", token.trim()));
         let logins = stage.folder.join("logins.json");
-        std::fs::write(&logins, format!(r#"{{"auths":{{"{registry}":{{"auth":"{login}"}}}}}}"#)).unwrap();
+        std::fs::write(&logins, stage.host.logins()).unwrap();
         Self { registry, folder: stage.folder.clone(), logins }
     }
 

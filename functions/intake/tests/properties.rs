@@ -12,26 +12,9 @@ use longshore_intake::Answer;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
-use support::{NOW, World, borrowed, sample, samples};
+use support::{NOW, SOURCES, World, borrowed, sample, samples};
 
 static SAMPLES: LazyLock<Vec<String>> = LazyLock::new(samples);
-
-const SOURCES: [&str; 14] = [
-    "github",
-    "gitlab",
-    "bitbucket",
-    "gitea",
-    "forgejo",
-    "oci",
-    "dockerhub",
-    "quay",
-    "alertmanager",
-    "grafana",
-    "falco",
-    "cloudwatch",
-    "aws",
-    "events",
-];
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)

@@ -1,30 +1,12 @@
-//! Webhooks: a letter that stands for the source, header lines, an empty line, the body.
+//! Webhooks: a letter that stands for the source (the first is `a`), header lines, an empty line, the body.
 //!
 //! Whoever fuzzes has the secret: the proof is made for each input, so that what lies behind it is reached.
 
 use crate::Seed;
-use crate::intake::{World, sample, samples};
+use crate::intake::{SOURCES, World, sample, samples};
 use crate::ready::ready;
 use longshore_events::Event;
 use longshore_intake::Answer;
-
-/// A source of each provider; the letter counts from `a`.
-const SOURCES: [&str; 14] = [
-    "github",
-    "gitlab",
-    "bitbucket",
-    "gitea",
-    "forgejo",
-    "oci",
-    "dockerhub",
-    "quay",
-    "alertmanager",
-    "grafana",
-    "falco",
-    "cloudwatch",
-    "events",
-    "aws",
-];
 
 /// Every sample of the providers.
 pub(crate) fn seeds() -> Vec<Seed> {

@@ -30,6 +30,24 @@ pub(crate) const SIGNING: &str = "whsec_bG9uZ3Nob3JlIHNhbXBsZSBzaWduaW5nIGtleSAz
 pub(crate) const NOW: i64 = 1_795_514_400;
 pub(crate) const MAX_BODY: usize = 500_000;
 
+/// A source of each provider, named as its samples' folder is.
+pub(crate) const SOURCES: [&str; 14] = [
+    "github",
+    "gitlab",
+    "bitbucket",
+    "gitea",
+    "forgejo",
+    "oci",
+    "dockerhub",
+    "quay",
+    "alertmanager",
+    "grafana",
+    "falco",
+    "cloudwatch",
+    "aws",
+    "events",
+];
+
 /// A journal of events and switches alone.
 #[derive(Default)]
 pub(crate) struct Memory {

@@ -10,12 +10,10 @@ use longshore_frame::Frame;
 use longshore_frame::lambda::{Error, PlatformClock, required, routes};
 use longshore_policy::Policy;
 
-use crate::{Account, Aws, AwsSecrets, DynamoJournal, Names, S3Blobs};
+use crate::{Account, AwsSecrets, DynamoJournal, Names, S3Blobs};
 
 /// What a function on Lambda stands on.
 pub struct LambdaStack {
-    /// The account.
-    pub aws: Aws,
     /// The configuration.
     pub policy: Arc<Policy>,
     /// The journal.
@@ -45,7 +43,7 @@ impl LambdaStack {
         let secrets = Arc::new(AwsSecrets::new(&aws, &required("LONGSHORE_SECRET")?));
         // The claim is made of each invocation's deadline.
         let frame = Frame::new(journal.clone(), blobs, clock, 0);
-        Ok(Self { aws, policy, journal, secrets, frame })
+        Ok(Self { policy, journal, secrets, frame })
     }
 }
 

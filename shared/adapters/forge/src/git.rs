@@ -45,11 +45,13 @@ impl ForgeGit {
                 ForgeKind::Gitlab => gitlab::check(repository.name.as_str())?,
             }
             // Repositories of one forge share its connections.
-            let api = match apis.iter().find(|(known, _)| *known == forge) {
-                Some((_, api)) => api.clone(),
-                None => Arc::new(Api::new(forge)?),
+            let api = if let Some((_, api)) = apis.iter().find(|(known, _)| *known == forge) {
+                api.clone()
+            } else {
+                let api = Arc::new(Api::new(forge)?);
+                apis.push((forge, api.clone()));
+                api
             };
-            apis.push((forge, api.clone()));
             repositories.insert(repository.name.clone(), Known { kind: forge.kind, api });
         }
         Ok(Self { repositories, secrets, others })

@@ -18,8 +18,8 @@ const BYTES: usize = 240 * 1024;
 const ENVELOPE: usize = 1024;
 /// The detail-type of a hint: the detail names a function and its unit.
 pub const WAKE: &str = "dev.longshore.wake";
-/// The longest that SQS delays a message, in seconds. A wake-up that comes before its time does nothing; the sweep
-/// brings the one that is due.
+/// The longest that SQS delays a message, in seconds. One that comes before its time is put in again
+/// by the function `sweep`, which the queue wakes.
 const HOP: i64 = 900;
 
 impl DynamoJournal {

@@ -1,6 +1,5 @@
 //! Images by buildah or podman: what takes commands to be run, in a store of each service, with its layers kept in a
-//! registry. Docker is not asked: its engine would have to be trusted with logins and secrets, and what it builds of the
-//! same files is another image each time.
+//! registry. Docker, which needs an engine that runs all the time, is not served.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -28,23 +27,21 @@ const REASON_BYTES: u64 = 4 << 10;
 const ISOLATE: [&str; 6] = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// A program that builds images; the two share their engine, and make the same image of the same files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
-    /// `buildah`.
+#[derive(Clone, Copy)]
+enum Tool {
     Buildah,
-    /// `podman`.
     Podman,
 }
 
 impl Tool {
     /// The first of them on a search path.
-    pub fn find(path: &str) -> Option<Self> {
+    fn find(path: &str) -> Option<Self> {
         let is_there = |tool: &Self| std::env::split_paths(path).any(|at| at.join(tool.program()).is_file());
         [Self::Buildah, Self::Podman].into_iter().find(is_there)
     }
 
     /// Its name, and its program's.
-    pub fn program(self) -> &'static str {
+    fn program(self) -> &'static str {
         match self {
             Self::Buildah => "buildah",
             Self::Podman => "podman",
@@ -92,25 +89,32 @@ struct Prepared {
 }
 
 impl Containers {
-    /// Builds by `tool` in `folder`. `login` is `user:password` in Base64, for `registry`; `secrets` has what builds
-    /// mount.
+    /// Builds in `folder` by buildah or podman, the first that is on the search path of `environment`. `login` is
+    /// `user:password` in Base64, for `registry`; `secrets` has what builds mount.
     ///
     /// # Errors
     /// When the folder has no absolute path.
-    pub fn new(
-        tool: Tool,
+    pub fn find(
         folder: &Path,
         (registry, login): (SocketAddr, String),
         secrets: Arc<dyn Secrets>,
         environment: BTreeMap<String, String>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Option<Self>> {
+        let Some(tool) = Tool::find(environment.get("PATH").map_or("", String::as_str)) else {
+            return Ok(None);
+        };
         let folder = std::path::absolute(folder)?;
         let registry = if registry.ip().is_unspecified() {
             format!("127.0.0.1:{}", registry.port())
         } else {
             registry.to_string()
         };
-        Ok(Self { tool, folder, registry, login, secrets, environment, ways: OnceCell::new() })
+        Ok(Some(Self { tool, folder, registry, login, secrets, environment, ways: OnceCell::new() }))
+    }
+
+    /// The program that builds.
+    pub fn program(&self) -> &'static str {
+        self.tool.program()
     }
 
     async fn ways(&self) -> Result<&Ways, String> {

@@ -27,7 +27,7 @@ use longshore_ports::{
 };
 use tokio::sync::{Mutex, Semaphore};
 
-pub use container::{Containers, Tool};
+pub use container::Containers;
 pub use group::kill_leftover_groups;
 use record::Records;
 
