@@ -36,10 +36,11 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The host to talk to, e.g. `http://127.0.0.1:7070`; without it, the one that runs on the data folder.
-    #[arg(long, global = true, env = "LONGSHORE_HOST", value_name = "URL", hide_env_values = true)]
+    /// The host to talk to: an address, e.g. `http://127.0.0.1:7070`, or a stack on AWS, `aws:STACK`; without it, the
+    /// one that runs on the data folder.
+    #[arg(long, global = true, env = "LONGSHORE_HOST", value_name = "URL|aws:STACK", hide_env_values = true)]
     pub host: Option<String>,
-    /// The token for `--host`; without it, that of the data folder.
+    /// The token for `--host`; without it, that of the data folder or of the stack.
     #[arg(
         long,
         global = true,
@@ -84,7 +85,7 @@ pub enum Command {
     Timeline(TimelineArgs),
     /// Show the log of a service, or of a build.
     Logs(LogsArgs),
-    /// List, follow, show, send and describe events.
+    /// List, follow, show, send, send again and describe events.
     #[command(subcommand)]
     Events(EventsCommand),
     /// Ask for the release before.
@@ -218,6 +219,11 @@ pub enum EventsCommand {
         /// The file that holds it; `-` reads it from stdin.
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
+    },
+    /// Send again what a function gave up: the event that a dead letter names, once.
+    Redrive {
+        /// The id of the event `event.deadlettered`; `longshore events list --type event.deadlettered` lists them.
+        id: String,
     },
     /// List the types of events, or print the JSON Schema of one.
     Schema {

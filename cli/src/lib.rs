@@ -1,6 +1,6 @@
 //! The `longshore` command: the one-machine host, the demo and the operator's tools.
 
-pub mod api;
+pub use longshore_console::api;
 pub mod args;
 pub mod commands;
 pub mod demo;

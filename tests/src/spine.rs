@@ -9,11 +9,11 @@ use longshore_build::Build;
 use longshore_deploy::Deploy;
 use longshore_events::{Data, Takes};
 use longshore_frame::{Call, Frame, Function, Mutant, handle};
-use longshore_intake::{RefCheck, switch};
+use longshore_intake::RefCheck;
 use longshore_policy::Policy;
 use longshore_ports::{
     Journal, PortError,
-    journal::{Commit, CommitError, Routes},
+    journal::{Commit, CommitError, Routes, SwitchWrite},
 };
 use longshore_sim::{
     Air, Faults, Invoke, MemoryJournal, Outcome, Scheduler, Settings,
@@ -229,7 +229,7 @@ impl Invoke for Spine {
             (Drill::NAME, call) => task(&self.drill, &self.frame, invocation, call),
             (RefCheck::NAME, call) => task(&self.refcheck, &self.frame, invocation, call),
             (_, Call::Event(event)) => {
-                let (journal, at, switch) = (self.journal.clone(), event.time, switch(&event));
+                let (journal, at, switch) = (self.journal.clone(), event.time, SwitchWrite::of(&event));
                 let commit = Commit { at, switch, events: vec![*event], ..Commit::default() };
                 Box::pin(async move { intake(&*journal, commit).await })
             }

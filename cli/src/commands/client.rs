@@ -17,6 +17,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     token: String,
+    /// What to do when nobody answers.
+    remedy: String,
 }
 
 impl Client {
@@ -24,14 +26,22 @@ impl Client {
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
         let scheme = base.split_once("://").map(|(scheme, _)| scheme);
         if !matches!(scheme, Some("http" | "https")) || reqwest::Url::parse(base).is_err() {
-            bail!("{base:?} is not the URL of a host, such as http://127.0.0.1:7070");
+            bail!("{base:?} is not the URL of a host, such as http://127.0.0.1:7070, nor aws:STACK");
         }
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(LIMIT)
             .build()
             .context("cannot make an HTTP client")?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        let remedy = "start it with `longshore up`, or name another with `--host`".to_owned();
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), remedy })
+    }
+
+    /// The same, as the console of a stack on AWS.
+    #[must_use]
+    pub(crate) fn of_stack(self, stack: &str) -> Self {
+        let remedy = format!("look at the network, and at the function `console` of the stack {stack}");
+        Self { remedy, ..self }
     }
 
     /// GET `path` with a query.
@@ -67,8 +77,8 @@ impl Client {
         let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         let response = request.header("content-type", kind).body(body).send().await;
         let response = response.map_err(|error| {
-            let (base, why) = (&self.base, root(&error));
-            anyhow!("the host at {base} does not answer ({why}); start it with `longshore up`, or name another with `--host`")
+            let (base, why, remedy) = (&self.base, root(&error), &self.remedy);
+            anyhow!("the host at {base} does not answer ({why}); {remedy}")
         })?;
         let status = response.status();
         if status.is_success() {

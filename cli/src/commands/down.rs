@@ -20,11 +20,14 @@ fn runs(pid: u32) -> bool {
 /// Stops the host, and what runs unless told otherwise; returns when the host is gone.
 pub(super) async fn run(client: &Client, args: &DownArgs, output: Output) -> Result<()> {
     let status: Status = client.get("/api/status", &[]).await?;
+    let Some(host) = status.host else {
+        bail!("only a host on one machine can be stopped so; delete the stack instead")
+    };
     let (): () = client.post("/api/down", &Down { services: !args.keep_services }).await?;
     let until = Instant::now() + Duration::from_mins(1);
-    while runs(status.host.pid) {
+    while runs(host.pid) {
         if Instant::now() > until {
-            bail!("the host, process {}, has not ended within a minute", status.host.pid);
+            bail!("the host, process {}, has not ended within a minute", host.pid);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -2,16 +2,20 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Client;
 use super::client::encoded;
 use super::print::{self, line};
-use super::style::{FAINT, STRONG, paint};
+use super::style::{FAINT, GOOD, STRONG, paint};
 use super::timeline::short_kind;
-use crate::api::{EventEntry, Events, MAX_WAIT_MS};
+use crate::api::{EventEntry, Events, MAX_WAIT_MS, Redrive, Redriven};
 use crate::args::{EventsFilter, Output};
+
+/// Between two looks for new events, at least.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Prints one event.
 pub(super) async fn show(client: &Client, id: &str) -> Result<()> {
@@ -29,6 +33,17 @@ pub(super) async fn send(client: &Client, file: &Path) -> Result<()> {
     }
     let answer = client.post_bytes("/events", "application/cloudevents+json", body).await?;
     print::json(&answer)
+}
+
+/// Sends again what a function gave up.
+pub(super) async fn redrive(client: &Client, id: String, output: Output) -> Result<()> {
+    let done: Redriven = client.post("/api/redrives", &Redrive { id }).await?;
+    if output == Output::Json {
+        return print::json(&done);
+    }
+    let sent = if done.new { "sent again" } else { "was sent again before" };
+    let (original, function) = (&done.original, &done.function);
+    line(format!("{} {original} {sent}, as {}; {function} had given it up", paint(GOOD, "ok"), done.id))
 }
 
 fn query(filter: &EventsFilter) -> Vec<(&'static str, String)> {
@@ -56,8 +71,13 @@ pub(super) async fn tail(client: &Client, filter: &EventsFilter, output: Output)
     loop {
         let mut asked = query(&filter);
         asked.push(("wait_ms", MAX_WAIT_MS.to_string()));
+        let begun = Instant::now();
         let events: Events = client.get("/api/events", &asked).await?;
         events.events.iter().try_for_each(|entry| one(entry, output))?;
+        if events.events.is_empty() {
+            // On AWS nobody waits for news: whoever asks does.
+            tokio::time::sleep(BETWEEN.saturating_sub(begun.elapsed())).await;
+        }
         (filter.after, filter.limit) = (Some(events.next), Some(1_000));
     }
 }

@@ -14,6 +14,9 @@ use crate::args::Global;
 /// # Errors
 /// When no host is found; the message says how to start one.
 pub(super) fn client(global: &Global) -> Result<Client> {
+    if let Some(stack) = global.host.as_deref().and_then(|host| host.strip_prefix("aws:")) {
+        return super::wait(super::aws::client(stack, global.token.as_deref()));
+    }
     if let Some(host) = &global.host {
         let token = global.token.clone().map_or_else(|| token(&data_folder(global)?.join(TOKEN_FILE)), Ok);
         return Client::new(

@@ -1,5 +1,6 @@
 //! The operator's commands: each asks the running host over HTTP, and prints what it says.
 
+mod aws;
 mod backup;
 mod check;
 mod client;
@@ -67,6 +68,7 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
         Command::Events(EventsCommand::List(filter)) => wait(events::list(&client()?, &filter, output)),
         Command::Events(EventsCommand::Tail(filter)) => wait(events::tail(&client()?, &filter, output)),
         Command::Events(EventsCommand::Show { id }) => wait(events::show(&client()?, &id)),
+        Command::Events(EventsCommand::Redrive { id }) => wait(events::redrive(&client()?, id, output)),
         Command::Events(EventsCommand::Send { file }) => wait(events::send(&client()?, &file)),
         Command::Rollback(args) => wait(requests::roll_back(&client()?, args, output)),
         Command::Stop(args) => wait(requests::stop(&client()?, args, output)),

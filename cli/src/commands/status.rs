@@ -67,7 +67,7 @@ fn row(table: &mut Table, service: &ServiceStatus) {
         (FAINT, short_digest(&running.digest).to_owned()),
         (PLAIN, format!("{} %", running.weight)),
         (PLAIN, running.restarts.to_string()),
-        (NAME, service.url.clone()),
+        (NAME, service.url.clone().unwrap_or_default()),
     ]);
 }
 

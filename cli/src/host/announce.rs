@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use super::answers::{repositories, sources};
 use super::assemble::quoted;
 use super::options::UpOptions;
 use super::system::{OWN_SOURCE, System};
@@ -20,14 +19,14 @@ pub(super) fn announce(system: &System, options: &UpOptions) -> Result<()> {
     }
     line(format!("longshore is up on {}; data in {}", system.ready.url(), system.ready.data.display()))?;
     let password = format!("$(cat {})", quoted(&system.ready.token_file));
-    for repository in repositories(system) {
+    for repository in system.console.repositories() {
         let Some(remote) = &repository.remote else { continue };
         let remote = remote.replacen("http://", &format!("http://{TOKEN_USER}:{password}@"), 1);
         let branch = &repository.branch;
         line(format!("push to it:   git remote add longshore \"{remote}\" && git push longshore {branch}"))?;
     }
-    for source in sources(system).iter().filter(|source| source.name != OWN_SOURCE) {
-        let secret = source.secret_file.display();
+    for source in system.console.sources().iter().filter(|source| source.name != OWN_SOURCE) {
+        let secret = source.secret_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
         line(format!("webhook:      {} ({}; its secret: {secret})", source.url, source.provider))?;
     }
     for environment in &system.policy.environments {

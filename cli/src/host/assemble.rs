@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_build::Build;
+use longshore_console::Console;
 use longshore_deploy::Deploy;
 use longshore_forge::ForgeGit;
 use longshore_frame::Frame;
@@ -101,8 +102,18 @@ pub(super) async fn assemble(
         environment: build_environment(),
     })?;
     let (down, downs) = watch::channel(None);
+    let ready = ready(folder, listen, proxy);
     let system = Arc::new(System {
-        ready: ready(folder, listen, proxy),
+        console: Console {
+            journal: journal.clone(),
+            blobs: blobs.clone(),
+            workloads: Some(runner.clone()),
+            policy: policy.clone(),
+            clock: clock.clone(),
+            routes: routes(),
+            host: Some(ready.clone()),
+        },
+        ready,
         intake: Intake {
             journal: journal.clone(),
             secrets: secrets.clone(),

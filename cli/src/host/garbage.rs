@@ -8,8 +8,8 @@ use anyhow::Result;
 use jiff::SignedDuration;
 use longshore_events::{Digest, Fact as _, types::DigestQuarantined};
 use longshore_local::SqliteJournal;
-use longshore_local::journal::EventQuery;
 use longshore_oci::server::{Collected, Store};
+use longshore_ports::history::{EventQuery, History as _};
 use tokio::time::sleep;
 
 use super::system::System;
@@ -47,17 +47,19 @@ async fn collect_once(system: &System, store: &Store) -> Result<()> {
 /// that are quarantined, so that they can be looked at.
 async fn in_use(journal: &SqliteJournal) -> Result<BTreeSet<Digest>> {
     let mut found = BTreeSet::new();
-    for unit in journal.units(None).await? {
+    for unit in journal.all_units().await? {
         found.extend(digests(&unit.row.state));
         found.extend(digests(&serde_json::to_string(&unit.row.todo)?));
     }
     let mut query =
         EventQuery { kind: Some(DigestQuarantined::KIND.into()), limit: PAGE, ..EventQuery::default() };
     loop {
-        let events = journal.events(&query).await?;
-        let Some(last) = events.last() else { return Ok(found) };
-        query.after = last.seq;
-        let bad = events.iter().filter_map(|found| DigestQuarantined::from_data(&found.event.data));
+        let page = journal.events(&query).await?;
+        if page.next == query.after {
+            return Ok(found);
+        }
+        query.after = page.next;
+        let bad = page.events.iter().filter_map(|found| DigestQuarantined::from_data(&found.event.data));
         found.extend(bad.map(|fact| fact.digest.clone()));
     }
 }

@@ -4,23 +4,13 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use longshore_events::ServiceName;
 use longshore_ports::Workload;
-use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::routes::{Asked, Problem, missing};
-use crate::api::{MAY_GROW, NEXT_OFFSET};
+use crate::api::{LogQuery, MAY_GROW, NEXT_OFFSET};
 
 /// The most of a log in one answer, in bytes.
 const LOG_PIECE: u64 = 1 << 20;
-
-/// Which log, and from where on.
-#[derive(Deserialize)]
-pub(super) struct LogQuery {
-    commit: Option<String>,
-    release: Option<u64>,
-    #[serde(default)]
-    offset: u64,
-}
 
 /// The log of a service's last build, or of that of a commit.
 pub(super) async fn build(

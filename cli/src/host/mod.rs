@@ -5,7 +5,6 @@
 //! it and what it runs outlive the host.
 
 mod announce;
-mod answers;
 mod assemble;
 mod auth;
 mod backup;
@@ -26,7 +25,6 @@ mod pushes;
 mod routes;
 mod runner;
 mod serve;
-mod summary;
 mod system;
 mod up;
 mod upkeep;

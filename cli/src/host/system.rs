@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use longshore_console::Console;
 use longshore_events::ImageName;
 use longshore_intake::{Answer, Headers, Intake, Request, sign};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
@@ -39,6 +40,7 @@ pub(super) struct System {
     pub(super) blobs: Arc<FileBlobs>,
     pub(super) secrets: Arc<FileSecrets>,
     pub(super) intake: Intake,
+    pub(super) console: Console,
     pub(super) builder: LocalBuilder,
     pub(super) runner: Arc<RunnerClient>,
     pub(super) bus: Bus,
@@ -66,7 +68,7 @@ impl System {
 
     /// Wakes everything that waits for the switches.
     pub(super) async fn wake_all(&self) {
-        if let Ok(units) = self.journal.units(None).await {
+        if let Ok(units) = self.journal.all_units().await {
             for unit in units.iter().filter(|unit| unit.row.due.is_some()) {
                 self.bus.hint(&unit.function, &unit.unit);
             }

@@ -57,7 +57,7 @@ pub(super) async fn take_over_and_sweep(system: Arc<System>) {
 
 /// The last host's timers are set again, and each repository is looked at for pushes that came meanwhile.
 async fn take_over(system: &System) -> Result<(), PortError> {
-    for unit in system.journal.units(None).await? {
+    for unit in system.journal.all_units().await? {
         if let Some(due) = unit.row.due {
             system.bus.wake_at(&unit.function, &unit.unit, due);
         }

@@ -4,9 +4,8 @@
 //! functions alone. Source: CloudEvents 1.0.2, JSON format and HTTP protocol binding.
 
 use jiff::Timestamp;
-use longshore_events::types::{ImageDeleted, ImagePushed, PushReceived, RefKind, RequestKind, RequestMade};
+use longshore_events::types::{ImageDeleted, ImagePushed, PushReceived, RefKind, RequestMade};
 use longshore_events::{Data, Event, Fact as _};
-use longshore_policy::Policy;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -114,7 +113,8 @@ fn event(hearing: &Hearing<'_>, raw: Raw) -> Result<Result<Event, String>, Refus
         normalise(push);
     }
     if let Data::RequestMade(request) = &data {
-        check_target(hearing.policy, request)?;
+        let checked = hearing.policy.check_target(request.what, &request.target);
+        checked.map_err(Refusal::Unusable)?;
     }
     let subject = subject(&data);
     let mut event = first(raw.id, raw.source, subject, raw.time.unwrap_or(hearing.now), data)?;
@@ -148,29 +148,4 @@ fn subject(data: &Data) -> String {
         Data::RequestMade(request) => request.target.clone(),
         other => other.kind().to_owned(),
     }
-}
-
-/// A request must be about something that exists: a misspelt stop would stop nothing, silently.
-fn check_target(policy: &Policy, request: &RequestMade) -> Result<(), Refusal> {
-    let target = request.target.as_str();
-    let environments = || policy.environments.iter();
-    let (fits, known): (bool, Vec<String>) = match request.what {
-        RequestKind::Stop | RequestKind::Resume => {
-            let names = environments().map(|environment| environment.name.to_string());
-            let names: Vec<_> = std::iter::once("all".to_owned()).chain(names).collect();
-            (names.iter().any(|name| name == target), names)
-        }
-        RequestKind::RollBack => {
-            let of = |e: &longshore_policy::Environment| {
-                e.services.iter().map(|service| format!("{}/{service}", e.name)).collect::<Vec<_>>()
-            };
-            let names: Vec<_> = environments().flat_map(of).collect();
-            (names.iter().any(|name| name == target), names)
-        }
-    };
-    if fits {
-        return Ok(());
-    }
-    let known = known.into_iter().take(20).collect::<Vec<_>>().join(", ");
-    Err(Refusal::Unusable(format!("target {:?} is not known; it can be one of {known}", brief(target))))
 }

@@ -1,18 +1,12 @@
-//! HTTP as Lambda brings it: payload format 2.0 of function URLs and of API Gateway's HTTP APIs.
-//!
-//! Source: "Create Lambda proxy integrations for HTTP APIs in API Gateway", AWS documentation.
+//! Intake over the stack: what a function URL brings, and what AWS itself does.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use longshore_aws::lambda::LambdaStack;
-use longshore_frame::lambda::Error;
+use longshore_frame::lambda::{Error, http_request, http_response};
 use longshore_intake::{Intake, Request};
 use longshore_oci::client::Registries;
 use longshore_ports::Hints;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Intake over the stack.
@@ -47,59 +41,26 @@ impl Wakes {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HttpEvent {
-    version: String,
-    raw_path: String,
-    #[serde(default)]
-    raw_query_string: String,
-    request_context: RequestContext,
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default)]
-    body: String,
-    #[serde(default)]
-    is_base64_encoded: bool,
-}
-
-#[derive(Deserialize)]
-struct RequestContext {
-    http: Http,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    method: String,
-}
-
 /// Takes a webhook, and answers as the one-machine host does; or takes what EventBridge or SNS brings.
 ///
 /// # Errors
 /// When the payload is an HTTP request in another format than 2.0, or a notice that is not taken: the platform tries
 /// that again, and in the end sets it aside.
 pub(crate) async fn receive(intake: &Intake, payload: &Value) -> Result<Value, Error> {
-    if payload.get("requestContext").is_none() {
+    let Some(event) = http_request(payload)? else {
         let answer = intake.invoked(payload.to_string().as_bytes()).await;
         return if answer.status < 300 { Ok(Value::Null) } else { Err(answer.json().into()) };
-    }
-    let event = HttpEvent::deserialize(payload)
-        .map_err(|error| format!("not an HTTP request in payload format 2.0: {error}"))?;
-    if event.version != "2.0" {
-        return Err(format!("payload format {:?}; choose 2.0 at the integration", event.version).into());
-    }
+    };
     // Before it may stand the name of the API's stage.
-    let Some((_, source)) = event.raw_path.rsplit_once("/hooks/") else {
+    let Some((_, source)) = event.path.rsplit_once("/hooks/") else {
         return Ok(refused(404, "webhooks go to /hooks/<source>"));
     };
-    if event.request_context.http.method != "POST" {
+    if event.method != "POST" {
         return Ok(refused(405, "webhooks are sent with POST"));
     }
-    let body =
-        if event.is_base64_encoded { STANDARD.decode(event.body) } else { Ok(event.body.into_bytes()) };
-    let Ok(body) = body else { return Ok(refused(400, "the body is not base64; send it again")) };
-    let query = event.raw_query_string.as_str();
-    let request = Request { source, query, headers: event.headers.into_iter().collect(), body: &body };
+    let Some(body) = &event.body else { return Ok(refused(400, "the body is not base64; send it again")) };
+    let query = event.query.as_str();
+    let request = Request { source, query, headers: event.headers.into_iter().collect(), body };
     let answer = intake.receive(&request).await;
     Ok(response(answer.status, &answer.json()))
 }
@@ -109,10 +70,5 @@ fn refused(status: u16, message: &str) -> Value {
 }
 
 fn response(status: u16, body: &str) -> Value {
-    json!({
-        "statusCode": status,
-        "headers": { "content-type": "application/json" },
-        "body": body,
-        "isBase64Encoded": false,
-    })
+    http_response(status, &[("content-type", "application/json".to_owned())], body.as_bytes())
 }

@@ -36,7 +36,7 @@ mod tags;
 mod verify;
 
 pub use answer::Answer;
-pub use receive::{Intake, switch};
+pub use receive::Intake;
 pub use refcheck::RefCheck;
 pub use refusal::Refusal;
 pub use request::{Headers, Request};

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_events::types::RequestKind;
-use longshore_events::{Data, Event};
+use longshore_events::Event;
 use longshore_policy::{Policy, Provider, Source};
 use longshore_ports::journal::{Commit, CommitError, SwitchWrite};
 use longshore_ports::{Clock, Hints, Journal, PortError, Registry, Secrets};
@@ -171,7 +170,7 @@ fn failed(error: CommitError) -> Refusal {
 fn lots(events: Vec<Event>) -> Vec<(Option<SwitchWrite>, Vec<Event>)> {
     let mut lots: Vec<(Option<SwitchWrite>, Vec<Event>)> = Vec::new();
     for event in events {
-        let switch = switch(&event);
+        let switch = SwitchWrite::of(&event);
         match lots.last_mut() {
             Some((set, lot)) if lot.len() < LOT && !(set.is_some() && switch.is_some()) => {
                 *set = set.take().or(switch);
@@ -181,19 +180,4 @@ fn lots(events: Vec<Event>) -> Vec<(Option<SwitchWrite>, Vec<Event>)> {
         }
     }
     lots
-}
-
-/// The switch that a request sets. A dry run sets none.
-pub fn switch(event: &Event) -> Option<SwitchWrite> {
-    match &event.data {
-        Data::RequestMade(request) if !event.dryrun => {
-            let stop = match request.what {
-                RequestKind::Stop => true,
-                RequestKind::Resume => false,
-                RequestKind::RollBack => return None,
-            };
-            Some(SwitchWrite { name: request.target.clone(), stop })
-        }
-        _ => None,
-    }
 }

@@ -22,6 +22,7 @@ mod rules;
 mod schema;
 mod spec;
 mod suggest;
+mod target;
 mod units;
 mod url;
 mod watch;

@@ -9,7 +9,8 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_events::{Event, EventId, Link};
+use longshore_events::types::RequestKind;
+use longshore_events::{Data, Event, EventId, Link};
 use serde::{Deserialize, Serialize};
 
 use crate::{Key, PortError};
@@ -229,6 +230,20 @@ pub struct SwitchWrite {
     pub name: String,
     /// Stop, or go on.
     pub stop: bool,
+}
+
+impl SwitchWrite {
+    /// The switch that a request sets. A dry run sets none.
+    pub fn of(event: &Event) -> Option<Self> {
+        let Data::RequestMade(request) = &event.data else { return None };
+        let stop = match request.what {
+            _ if event.dryrun => return None,
+            RequestKind::Stop => true,
+            RequestKind::Resume => false,
+            RequestKind::RollBack => return None,
+        };
+        Some(Self { name: request.target.clone(), stop })
+    }
 }
 
 /// What was decided upon.

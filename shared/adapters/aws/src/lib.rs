@@ -11,8 +11,10 @@ mod failure;
 mod journal;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+mod plain;
 mod registry;
 mod secrets;
+mod stack;
 #[cfg(feature = "testing")]
 pub mod testing;
 

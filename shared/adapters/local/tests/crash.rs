@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use longshore_events::{EventId, Fact, types::RequestMade};
 use longshore_local::SqliteJournal;
-use longshore_local::journal::EventQuery;
+use longshore_ports::history::{EventQuery, History as _};
 use longshore_ports::{Journal, journal::Routes};
 
 /// Runs the victim until it has answered for `enough` events, kills it, and answers the ids that it printed.
@@ -41,8 +41,9 @@ async fn what_was_answered_is_there_after_a_kill() {
             let found = journal.event(&EventId::new(id).unwrap()).await.unwrap();
             assert!(found.is_some(), "{id} was answered, and is lost");
         }
-        let all = journal.events(&EventQuery { limit: 1_000_000, ..EventQuery::default() }).await.unwrap();
-        let owed = journal.owed_count().await.unwrap().deliveries;
+        let all =
+            journal.events(&EventQuery { limit: 1_000_000, ..EventQuery::default() }).await.unwrap().events;
+        let owed = journal.standing().await.unwrap().deliveries;
         assert_eq!(owed, all.len() as u64, "each event was written with what it owes");
     }
 }

@@ -4,6 +4,7 @@
 //! A message that fails is reported by itself, so that the queue brings it again, and in the end sets it aside, while
 //! the others of its batch are done.
 
+mod http;
 mod message;
 mod routes;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use longshore_ports::Clock;
 use serde_json::{Value, json};
 
 use crate::{Call, Frame, Function, handle};
+pub use http::{HttpRequest, http_request, http_response};
 use message::{Message, Unreadable};
 pub use routes::routes;
 

@@ -5,6 +5,7 @@
 pub mod blobs;
 pub mod builder;
 pub mod git;
+pub mod history;
 pub mod journal;
 pub mod secrets;
 pub mod workloads;

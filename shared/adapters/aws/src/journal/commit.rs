@@ -29,7 +29,7 @@ impl DynamoJournal {
         let mut found = Found::default();
         // Each round leaves out one thing at least; the switch may be turned by others meanwhile.
         for _ in 0..commit.events.len() + 4 {
-            let plan = plan(commit, &self.routes, &found)?;
+            let plan = plan(commit, &self.routes, &found, self.clock.now())?;
             if plan.writes.is_empty() {
                 return Ok(plan.committed);
             }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use longshore_events::{Event, EventError};
 use longshore_ports::PortError;
-use longshore_ports::journal::{LeaseRow, UnitRow};
+use longshore_ports::journal::{DecisionRow, LeaseRow, UnitRow};
 
 /// A row, or a key.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -115,6 +115,20 @@ pub(crate) fn unit(item: &Item) -> Result<UnitRow, Unreadable> {
 pub(crate) fn lease(item: &Item) -> Result<LeaseRow, Unreadable> {
     let generation = read_number(item, "generation")?.ok_or(Unreadable::Attribute("generation"))?;
     Ok(LeaseRow { holder: read_text(item, "holder")?.map(str::to_owned), generation })
+}
+
+/// A decision of a unit.
+pub(crate) fn decision(function: &str, unit: &str, item: &Item) -> Result<DecisionRow, Unreadable> {
+    let version = read_text(item, "sk")?.and_then(|key| key.strip_prefix("decision#")?.parse().ok());
+    let text = |name| Ok::<_, Unreadable>(read_text(item, name)?.unwrap_or_default().to_owned());
+    Ok(DecisionRow {
+        function: function.to_owned(),
+        unit: unit.to_owned(),
+        version: version.ok_or(Unreadable::Attribute("sk"))?,
+        at: read_time(item, "at")?.ok_or(Unreadable::Attribute("at"))?,
+        cause: text("cause")?,
+        seen: text("seen")?,
+    })
 }
 
 /// How much DynamoDB counts for a row, in bytes: names and values; a number is held to its longest.

@@ -12,6 +12,9 @@
 //! | switch | `switch#<name>` | `switch` |
 //!
 //! Functions and event types have no `#` in their names.
+//!
+//! In the index `owed` lie `new` and `again` (deliveries), `chain#<chain>` (events), `unit#<function>`, `lease` and
+//! `switch`; in the index `due` lie `unit` (those that wait) and `event`.
 
 use std::collections::HashMap;
 
@@ -79,6 +82,16 @@ pub(crate) fn lease(name: &str) -> RowKey {
 
 pub(crate) fn switch(name: &str) -> RowKey {
     RowKey::new(format!("switch#{name}"), "switch")
+}
+
+/// The partition of a chain's events in the index `owed`.
+pub(crate) fn chain_part(chain: &str) -> String {
+    format!("chain#{chain}")
+}
+
+/// The partition of a function's units in the index `owed`.
+pub(crate) fn units_part(function: &str) -> String {
+    format!("unit#{function}")
 }
 
 /// The function and the event of a delivery.

@@ -6,9 +6,11 @@
 
 mod commit;
 mod condition;
+mod history;
 pub(crate) mod item;
 pub(crate) mod keys;
 mod limits;
+mod places;
 mod plan;
 mod publish;
 mod read;
@@ -29,7 +31,8 @@ pub use publish::WAKE;
 
 use crate::{Aws, failure::Call};
 
-/// An index of the table. Both hold keys alone, and only of rows that have both attributes: what is still to be done.
+/// An index of the table. Both hold keys alone, and only of rows that have both attributes: what is still to be done,
+/// and, in partitions of their own, what people list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Index {
     /// Its name.
@@ -40,9 +43,10 @@ pub struct Index {
     pub sort: &'static str,
 }
 
-/// Deliveries that are owed: `new`, or put off until a time and so `again`.
+/// Deliveries that are owed: `new`, or put off until a time and so `again`. Beside them the events of each chain, the
+/// units of each function, the leases and the switches that say stop.
 const OWED: Index = Index { name: "owed", partition: "owed", sort: "since" };
-/// Units that must be looked at, all under `unit`.
+/// Units that must be looked at, all under `unit`. Beside them all events, under `event`.
 const DUE: Index = Index { name: "due", partition: "waits", sort: "wake" };
 
 /// The table's indexes. Its own keys are the strings `pk` and `sk`.
@@ -75,7 +79,8 @@ pub struct DynamoJournal {
 }
 
 impl DynamoJournal {
-    /// A journal over what the stack has. `clock` says how long a wake-up must be delayed, and nothing else.
+    /// A journal over what the stack has. `clock` says how long a wake-up must be delayed and in which order people are
+    /// shown what was written, and nothing else.
     pub fn new(aws: &Aws, names: Names, routes: Routes, clock: Arc<dyn Clock>) -> Self {
         Self {
             table: Client::new(&aws.config),

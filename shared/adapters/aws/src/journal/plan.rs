@@ -15,6 +15,7 @@ use longshore_ports::{
 use super::condition::Condition;
 use super::item::{self, Item, number, text, time};
 use super::keys::{self, RowKey};
+use super::{DUE, Index, OWED};
 
 /// An event also goes over the bus, in one entry.
 const EVENT: usize = 200 * 1024;
@@ -73,6 +74,8 @@ type Heads<'a> = BTreeMap<(&'static str, &'a str), &'a Event>;
 /// The rows of a commit, and what it will have written.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
+    /// When it is written: what people are shown is in this order.
+    now: Timestamp,
     pub(super) writes: Vec<Write>,
     pub(super) committed: Committed,
 }
@@ -81,8 +84,13 @@ pub(super) struct Plan {
 ///
 /// # Errors
 /// When it is too large, or contradicts itself.
-pub(super) fn plan(commit: &Commit, routes: &Routes, found: &Found) -> Result<Plan, CommitError> {
-    let mut plan = Plan::default();
+pub(super) fn plan(
+    commit: &Commit,
+    routes: &Routes,
+    found: &Found,
+    now: Timestamp,
+) -> Result<Plan, CommitError> {
+    let mut plan = Plan { now, ..Plan::default() };
     if let Some(unit) = &commit.unit {
         plan.unit(unit)?;
     }
@@ -130,9 +138,9 @@ impl Plan {
     fn unit(&mut self, write: &UnitWrite) -> Result<(), CommitError> {
         let UnitWrite { function, unit, row, .. } = write;
         let mut item = item::of_unit(row).map_err(invalid)?;
+        list(&mut item, OWED, keys::units_part(function), self.now.as_nanosecond());
         if let Some(wake) = wake(write) {
-            item.insert("waits".into(), text("unit"));
-            item.insert("wake".into(), time(wake));
+            list(&mut item, DUE, "unit", wake.as_nanosecond());
         }
         let conflict = Otherwise::Conflict(format!("unit {function}/{unit}"));
         let condition = Condition::unit(write.read_version, write.read_marks);
@@ -170,15 +178,12 @@ impl Plan {
             if !named.insert(&event.id) || found.exist.contains(&place) {
                 continue;
             }
-            self.event(place, event, commit)?;
+            self.event(place, event)?;
             for function in routes.takers(event.kind()) {
                 self.committed.owed.push((function.to_owned(), event.clone()));
                 if !clears(commit, event.id.as_str(), function) {
-                    let item = Item::from([
-                        ("attempts".into(), number(0_i32)),
-                        ("owed".into(), text("new")),
-                        ("since".into(), time(commit.at)),
-                    ]);
+                    let mut item = Item::from([("attempts".into(), number(0_i32))]);
+                    list(&mut item, OWED, "new", commit.at.as_nanosecond());
                     self.put(keys::delivery(event.id.as_str(), function), item, None);
                 }
             }
@@ -187,8 +192,7 @@ impl Plan {
         Ok((commit.events.is_empty() || !heads.is_empty(), heads))
     }
 
-    /// `chain` and `day` are what an index for people would gather events by, `written` their order in it.
-    fn event(&mut self, place: usize, event: &Event, commit: &Commit) -> Result<(), CommitError> {
+    fn event(&mut self, place: usize, event: &Event) -> Result<(), CommitError> {
         let json = event.to_json();
         if json.len() > EVENT {
             let (id, size) = (&event.id, json.len());
@@ -196,13 +200,10 @@ impl Plan {
                 "event {id} has {size} bytes, and the bus takes {EVENT}; put what is large into Blobs"
             )));
         }
-        let nanos = commit.at.as_nanosecond();
-        let item = Item::from([
-            ("event".into(), text(json)),
-            ("chain".into(), text(event.link.chain.as_str())),
-            ("day".into(), text(commit.at.strftime("%Y-%m-%d").to_string())),
-            ("written".into(), text(format!("{nanos:020}#{place:02}"))),
-        ]);
+        let written = self.now.as_nanosecond() + i128::try_from(place).unwrap_or_default();
+        let mut item = Item::from([("event".into(), text(json))]);
+        list(&mut item, OWED, keys::chain_part(event.link.chain.as_str()), written);
+        list(&mut item, DUE, "event", written);
         let absent = (Condition::absent(), Otherwise::Exists(place));
         self.put(keys::event(event.id.as_str()), item, Some(absent));
         Ok(())
@@ -245,6 +246,7 @@ impl Plan {
         }
         let mut item = Item::from([("generation".into(), number(row.generation))]);
         item.extend(row.holder.as_ref().map(|holder| ("holder".into(), text(holder))));
+        list(&mut item, OWED, "lease", 0);
         self.put(keys::lease(name), item, condition);
     }
 
@@ -265,7 +267,11 @@ impl Plan {
         };
         self.committed.resumed = !write.stop && !found.ran && !running.contains(&write.name);
         let stop = aws_sdk_dynamodb::types::AttributeValue::Bool(write.stop);
-        self.put(keys::switch(&write.name), Item::from([("stop".into(), stop)]), condition);
+        let mut item = Item::from([("stop".into(), stop)]);
+        if write.stop {
+            list(&mut item, OWED, "switch", 0);
+        }
+        self.put(keys::switch(&write.name), item, condition);
     }
 
     fn decision(&mut self, decision: &DecisionRow, at: Timestamp) {
@@ -287,6 +293,12 @@ impl Plan {
             condition: Some((Condition::present(), Otherwise::NotOwed)),
         });
     }
+}
+
+/// Puts a row into a partition of an index.
+fn list(item: &mut Item, index: Index, part: impl Into<String>, sort: i128) {
+    item.insert(index.partition.into(), text(part));
+    item.insert(index.sort.into(), number(sort));
 }
 
 fn head(event: &Event) -> Item {

@@ -14,7 +14,7 @@ use longshore_ports::{
     suite::journal::routes,
 };
 
-use crate::stack::{Cloud, StandingClock, at};
+use crate::stack::{Cloud, StandingClock, TickingClock, at};
 
 pub(crate) fn id(text: &str) -> EventId {
     EventId::new(text).unwrap()
@@ -89,6 +89,15 @@ pub(crate) fn decision(name: &str, read: &UnitRow, facts: Vec<Event>) -> Commit 
 async fn the_journal_passes_the_suite() {
     let cloud = Cloud::start().await;
     longshore_ports::suite::journal::run(async |routes| cloud.journal(routes).await).await;
+}
+
+#[tokio::test]
+async fn the_journal_passes_the_suite_of_its_history() {
+    let cloud = Cloud::start().await;
+    longshore_ports::suite::history::run(async |routes| {
+        DynamoJournal::new(&cloud.aws, cloud.stack().await, routes, Arc::new(TickingClock::default()))
+    })
+    .await;
 }
 
 #[tokio::test]

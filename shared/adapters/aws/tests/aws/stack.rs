@@ -22,6 +22,16 @@ impl Clock for StandingClock {
     }
 }
 
+/// Five seconds more each time that it is asked.
+#[derive(Default)]
+pub(crate) struct TickingClock(AtomicU32);
+
+impl Clock for TickingClock {
+    fn now(&self) -> Timestamp {
+        at(5 * i64::from(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
 /// So many seconds after the suite's beginning.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_760_000_000).unwrap() + SignedDuration::from_secs(seconds)

@@ -29,7 +29,6 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use copy::Contents;
 pub use error::OpenError;
-pub use query::{EventQuery, OwedCount, Recorded, Unit};
 use reader::Readers;
 use writer::Writer;
 

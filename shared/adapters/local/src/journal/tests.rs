@@ -1,5 +1,4 @@
 mod clock;
-mod listing;
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,9 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use longshore_events::types::{RequestKind, RequestMade};
 use longshore_events::{ChainId, Data, Fact, Link};
 use longshore_ports::ErrorKind;
-use longshore_ports::journal::{
-    DecisionRow, LeaseRow, LeaseWrite, Receipt, SwitchWrite, Todo, UnitRow, UnitWrite,
-};
+use longshore_ports::history::{EventQuery, History as _, Recorded};
+use longshore_ports::journal::{DecisionRow, Receipt, Todo, UnitRow, UnitWrite};
 use longshore_ports::{EffectKind, Key};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -85,6 +83,17 @@ async fn sqlite_keeps_the_contract_of_the_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sqlite_keeps_the_contract_of_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals = AtomicU32::new(0);
+    longshore_ports::suite::history::run(async |routes| {
+        let number = journals.fetch_add(1, Ordering::Relaxed);
+        SqliteJournal::open(&folder.path().join(number.to_string()), routes, None).unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_at_once_only_the_winner_of_each_round_writes() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Arc::new(journal(&folder));
@@ -116,11 +125,11 @@ async fn of_fifty_at_once_only_the_winner_of_each_round_writes() {
     for task in tasks {
         won += task.await.unwrap();
     }
-    let row = journal.units(None).await.unwrap().remove(0).row;
-    let events = journal.events(&EventQuery { limit: 1000, ..EventQuery::default() }).await.unwrap();
+    let row = journal.all_units().await.unwrap().remove(0).row;
+    let events = journal.events(&EventQuery { limit: 1000, ..EventQuery::default() }).await.unwrap().events;
     assert!(won >= 1, "somebody wins the first round");
     assert_eq!((row.version, events.len() as u64), (won, won), "a loser has written neither unit nor fact");
-    assert_eq!(journal.owed_count().await.unwrap().deliveries, won);
+    assert_eq!(journal.standing().await.unwrap().deliveries, won);
 }
 
 #[tokio::test]
@@ -158,9 +167,9 @@ async fn what_is_queued_shares_one_transaction_and_its_end() {
         assert!(matches!(&answer, Err(CommitError::Port(error)) if error.is_temporary()), "{answer:?}");
     }
     let all = EventQuery { limit: 99, ..EventQuery::default() };
-    assert!(journal.events(&all).await.unwrap().is_empty(), "nobody was told of what is lost");
+    assert!(journal.events(&all).await.unwrap().events.is_empty(), "nobody was told of what is lost");
     journal.commit(&says(vec![request("after")])).await.unwrap();
-    assert_eq!(ids(&journal.events(&all).await.unwrap()), ["after"]);
+    assert_eq!(ids(&journal.events(&all).await.unwrap().events), ["after"]);
 }
 
 #[tokio::test]
@@ -191,7 +200,7 @@ async fn claims_of_the_last_host_are_past_after_a_start() {
     assert!(journal.owed(at(0), 0, 10).await.unwrap().units.is_empty());
     assert_eq!(journal.expire_claims().await.unwrap(), 1);
     assert_eq!(journal.owed(at(0), 0, 10).await.unwrap().units, [("build".into(), "u".into())]);
-    let row = journal.units(Some("build")).await.unwrap().remove(1).row;
+    let row = journal.all_units().await.unwrap().remove(1).row;
     assert_eq!((row.version, row.claim, row.todo.len()), (1, None, 1));
 }
 
@@ -243,10 +252,10 @@ async fn an_event_of_a_newer_build_stays_owed_and_hides_nothing() {
     let error = journal.event(&EventId::new("newer").unwrap()).await.unwrap_err();
     assert!(error.is_temporary() && error.to_string().contains("newer than this build"), "{error}");
     assert_eq!(
-        ids(&journal.events(&EventQuery { limit: 9, ..EventQuery::default() }).await.unwrap()),
+        ids(&journal.events(&EventQuery { limit: 9, ..EventQuery::default() }).await.unwrap().events),
         ["known"]
     );
-    assert_eq!(journal.owed_count().await.unwrap().deliveries, 2);
+    assert_eq!(journal.standing().await.unwrap().deliveries, 2);
 }
 
 #[tokio::test]
@@ -270,7 +279,7 @@ async fn a_full_disk_is_temporary_and_loses_nothing() {
     assert!(journal.event(&EventId::new("during").unwrap()).await.unwrap().is_none());
     journal.writer.run(pages(1_000_000)).await.unwrap();
     journal.commit(&commit).await.unwrap();
-    let all = journal.events(&EventQuery { limit: 9, ..EventQuery::default() }).await.unwrap();
+    let all = journal.events(&EventQuery { limit: 9, ..EventQuery::default() }).await.unwrap().events;
     assert_eq!(ids(&all), ["before", "during"]);
 }
 

@@ -6,7 +6,7 @@
 mod conditions;
 mod facts;
 mod owed;
-mod sample;
+pub(crate) mod sample;
 mod units;
 
 use crate::Journal;

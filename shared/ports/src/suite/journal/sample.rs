@@ -18,17 +18,17 @@ pub fn routes() -> Routes {
 }
 
 /// The suite's time: so many seconds after its beginning.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     let start = Timestamp::from_second(1_760_000_000).unwrap_or_default();
     start.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(start)
 }
 
-pub(super) fn id(text: &str) -> EventId {
+pub(crate) fn id(text: &str) -> EventId {
     EventId::new(text).expect("a valid event id")
 }
 
 /// An event that two functions take.
-pub(super) fn request(name: &str, subject: &str) -> Event {
+pub(crate) fn request(name: &str, subject: &str) -> Event {
     let data = RequestMade {
         what: RequestKind::RollBack,
         who: "suite".into(),
@@ -39,7 +39,7 @@ pub(super) fn request(name: &str, subject: &str) -> Event {
 }
 
 /// An event that nobody takes.
-pub(super) fn untaken(name: &str, subject: &str) -> Event {
+pub(crate) fn untaken(name: &str, subject: &str) -> Event {
     let data = EventDeadlettered {
         original: None,
         function: "build".into(),
@@ -64,12 +64,12 @@ fn event(name: &str, subject: &str, data: Data) -> Event {
 }
 
 /// A commit of events alone, at that second.
-pub(super) fn says(seconds: i64, events: &[Event]) -> Commit {
+pub(crate) fn says(seconds: i64, events: &[Event]) -> Commit {
     Commit { at: at(seconds), events: events.to_vec(), ..Commit::default() }
 }
 
 /// The next version of `build`'s unit, as it was read.
-pub(super) fn unit(name: &str, read: Option<&UnitRow>) -> UnitWrite {
+pub(crate) fn unit(name: &str, read: Option<&UnitRow>) -> UnitWrite {
     let row = read.cloned().unwrap_or_default();
     UnitWrite {
         function: "build".into(),
@@ -81,11 +81,11 @@ pub(super) fn unit(name: &str, read: Option<&UnitRow>) -> UnitWrite {
 }
 
 /// A commit of a unit alone.
-pub(super) fn writes(unit: UnitWrite) -> Commit {
+pub(crate) fn writes(unit: UnitWrite) -> Commit {
     Commit { at: at(0), unit: Some(unit), ..Commit::default() }
 }
 
-pub(super) fn todo(name: &str) -> Todo {
+pub(crate) fn todo(name: &str) -> Todo {
     let key = Key {
         function: "build".into(),
         unit: "u".into(),
@@ -98,14 +98,14 @@ pub(super) fn todo(name: &str) -> Todo {
 }
 
 /// Takes the lease as it was read.
-pub(super) fn takes(lease: &str, read: Option<LeaseRow>, holder: Option<&str>) -> LeaseWrite {
+pub(crate) fn takes(lease: &str, read: Option<LeaseRow>, holder: Option<&str>) -> LeaseWrite {
     let generation = read.as_ref().map_or(0, |row| row.generation) + u64::from(holder.is_some());
     let row = LeaseRow { holder: holder.map(str::to_owned), generation };
     LeaseWrite { name: lease.into(), read, row }
 }
 
 /// Everything that can be read for `build`'s unit `u`, told `event`.
-pub(super) fn ask(event: &str) -> Open {
+pub(crate) fn ask(event: &str) -> Open {
     Open {
         function: "build".into(),
         unit: "u".into(),
@@ -115,15 +115,15 @@ pub(super) fn ask(event: &str) -> Open {
     }
 }
 
-pub(super) async fn read<J: Journal>(journal: &J, ask: &Open) -> Opened {
+pub(crate) async fn read<J: Journal>(journal: &J, ask: &Open) -> Opened {
     journal.open(ask).await.expect("the journal can be read")
 }
 
-pub(super) async fn done<J: Journal>(journal: &J, commit: &Commit) -> Committed {
+pub(crate) async fn done<J: Journal>(journal: &J, commit: &Commit) -> Committed {
     journal.commit(commit).await.expect("the commit has no conflict")
 }
 
-pub(super) async fn refused<J: Journal>(journal: &J, commit: &Commit) {
+pub(crate) async fn refused<J: Journal>(journal: &J, commit: &Commit) {
     let answer = journal.commit(commit).await;
     assert!(matches!(answer, Err(CommitError::Conflict(_))), "a conflict was to be found, not {answer:?}");
 }

@@ -1,7 +1,8 @@
-//! What the host's HTTP API says and takes, shared by the host and by those who ask it.
+//! What the HTTP API says and takes, shared by who serves it and by those who ask.
 //!
-//! Every request needs `Authorization: Bearer <token>`; the token lies in the file `token` of the data folder. All
-//! bodies are JSON, except the logs, which are text. An error is an [`ApiError`] with a 4xx or 5xx status.
+//! Every request needs `Authorization: Bearer <token>`; the token lies in the file `token` of the data folder, and on
+//! AWS as `token` in the stack's secret. All bodies are JSON, except the logs, which are text. An error is an
+//! [`ApiError`] with a 4xx or 5xx status.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -63,8 +64,9 @@ pub struct ApiError {
 /// The answer to `GET /api/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// The host itself.
-    pub host: Ready,
+    /// The host itself; absent where no one machine is the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Ready>,
     /// When it was asked.
     pub at: Timestamp,
     /// The environments, in the order of the configuration.
@@ -98,8 +100,9 @@ pub struct EnvironmentStatus {
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
-    /// Where the proxy answers for it.
-    pub url: String,
+    /// Where the host's proxy answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Its releases, the newest first.
     pub releases: Vec<ReleaseStatus>,
     /// The rollout under way.
@@ -216,10 +219,11 @@ pub struct SourceStatus {
     pub name: String,
     /// What it speaks: `github`, `gitlab` or `cloudevents`.
     pub provider: String,
-    /// Where it sends to.
+    /// Where it sends to; a path alone where the host does not know its own address.
     pub url: String,
-    /// The file that holds its secret.
-    pub secret_file: PathBuf,
+    /// The file that holds its secret, on one machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
 }
 
 /// The query of `GET /api/timeline`: exactly one of the three.
@@ -267,6 +271,20 @@ pub struct TimelineEntry {
     pub cause: Option<String>,
     /// How deep it stands in the tree of causes: 0 for one without a cause in this timeline.
     pub depth: usize,
+}
+
+/// The query of `GET /api/logs/build/{service}` and `GET /api/logs/service/{environment}/{service}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// The build of this commit rather than the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// This release rather than the newest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u64>,
+    /// From this byte on.
+    #[serde(default)]
+    pub offset: u64,
 }
 
 /// The query of `GET /api/events`.
@@ -331,6 +349,26 @@ pub struct RequestTaken {
     /// The units that were woken, or will see it.
     #[serde(default)]
     pub note: Option<String>,
+}
+
+/// The body of `POST /api/redrives`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redrive {
+    /// The id of the event `event.deadlettered`.
+    pub id: String,
+}
+
+/// The answer to `POST /api/redrives`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redriven {
+    /// The id under which the original is said again.
+    pub id: String,
+    /// The original's own.
+    pub original: String,
+    /// The function that gave it up.
+    pub function: String,
+    /// It was not sent again before.
+    pub new: bool,
 }
 
 /// The body of `POST /api/down`: everything is stopped, and the host ends.

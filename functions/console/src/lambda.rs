@@ -1,0 +1,65 @@
+//! The console over the stack: whoever sends the secret `token` is answered. While it is changed, both are valid.
+
+use std::sync::Arc;
+
+use longshore_aws::lambda::LambdaStack;
+use longshore_console::{Ask, Console, Refused, Reply, opens};
+use longshore_frame::lambda::{Error, http_request, http_response, required, routes};
+use longshore_ports::{Secrets, Workloads};
+use longshore_runner::RunnerClient;
+use serde_json::Value;
+
+/// The console over its adapters. What runs is asked of the process runner behind the socket that `LONGSHORE_RUNNER`
+/// names; without it, nobody is asked.
+pub(crate) fn console(stack: &LambdaStack) -> Console {
+    let runner = required("LONGSHORE_RUNNER").ok();
+    let workloads = runner.map(|socket| Arc::new(RunnerClient::new(socket.into())) as Arc<dyn Workloads>);
+    Console {
+        journal: stack.journal.clone(),
+        blobs: stack.frame.blobs.clone(),
+        workloads,
+        policy: stack.policy.clone(),
+        clock: stack.frame.clock.clone(),
+        routes: routes(),
+        host: None,
+    }
+}
+
+/// Answers an HTTP request.
+///
+/// # Errors
+/// When the payload is none in format 2.0.
+pub(crate) async fn take(console: &Console, secrets: &dyn Secrets, payload: &Value) -> Result<Value, Error> {
+    let request = http_request(payload)?.ok_or("the console takes HTTP requests alone")?;
+    let Some(given) = request.headers.get("authorization") else {
+        return Ok(answer(&Refused::without_token().into()));
+    };
+    let tokens = match secrets.get("token").await {
+        Ok(tokens) => tokens,
+        Err(error) => {
+            tracing::error!(%error, "the token cannot be read");
+            return Ok(answer(&without_secret(error.is_temporary()).into()));
+        }
+    };
+    if !opens(given, &tokens) {
+        return Ok(answer(&Refused::without_token().into()));
+    }
+    let Some(body) = &request.body else {
+        let message = "the body is not base64; send it again".into();
+        return Ok(answer(&Refused { status: 400, code: None, message }.into()));
+    };
+    // Before it may stand the name of the API's stage.
+    let path = request.path.find("/api/").map_or("", |at| &request.path[at..]);
+    let ask = Ask { method: &request.method, path, query: &request.query, body };
+    Ok(answer(&console.reply(&ask).await))
+}
+
+/// Strangers are told that, and not why.
+fn without_secret(is_temporary: bool) -> Refused {
+    let message = "the console cannot read the secret `token`; its log says why".into();
+    Refused { status: if is_temporary { 503 } else { 500 }, code: Some("LS0304"), message }
+}
+
+fn answer(reply: &Reply) -> Value {
+    http_response(reply.status, &reply.headers, &reply.body)
+}

@@ -1,0 +1,43 @@
+//! What people are shown of the state that `deploy` stores. Stored states load for ever, so that this part of them is
+//! as stable as the events are.
+
+use longshore_events::{CommitId, ImageRef};
+use serde::Deserialize;
+
+/// A part of the state of a service in an environment.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Deployed {
+    #[serde(default)]
+    current: Option<Known>,
+    #[serde(default)]
+    previous: Vec<Known>,
+    #[serde(default)]
+    pub(crate) rollout: Option<Rollout>,
+}
+
+/// A rollout that goes on.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Rollout {
+    pub(crate) generation: u64,
+    pub(crate) to: Known,
+    #[serde(default)]
+    from: Option<Known>,
+}
+
+/// A release that runs, or may run again.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Known {
+    release: u64,
+    pub(crate) image: ImageRef,
+    #[serde(default)]
+    pub(crate) commit: Option<CommitId>,
+}
+
+impl Deployed {
+    /// The commit of a release, where it is known.
+    pub(crate) fn commit_of(&self, release: u64) -> Option<String> {
+        let rollout = self.rollout.iter().flat_map(|rollout| rollout.from.iter().chain([&rollout.to]));
+        let mut known = self.current.iter().chain(&self.previous).chain(rollout);
+        known.find(|known| known.release == release)?.commit.as_ref().map(ToString::to_string)
+    }
+}

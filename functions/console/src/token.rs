@@ -1,0 +1,41 @@
+//! Who may use the API, Git and the registry: whoever knows the token.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use longshore_ports::Secret;
+use subtle::ConstantTimeEq as _;
+
+/// Whether an `Authorization` header carries one of the tokens, as a bearer or as a password. Two are valid while the
+/// token is changed.
+pub fn opens(authorization: &str, tokens: &[Secret]) -> bool {
+    let Some((scheme, credentials)) = authorization.split_once(' ') else { return false };
+    let candidate = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => credentials.trim().as_bytes().to_vec(),
+        "basic" => {
+            let decoded = STANDARD.decode(credentials.trim()).unwrap_or_default();
+            let colon = decoded.iter().position(|byte| *byte == b':');
+            colon.map(|colon| decoded[colon + 1..].to_vec()).unwrap_or_default()
+        }
+        _ => return false,
+    };
+    let usable = tokens.iter().filter(|token| !token.expose().is_empty());
+    usable.fold(false, |open, token| open | bool::from(candidate.ct_eq(token.expose())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_token_opens() {
+        let tokens = [Secret::new("s3cret"), Secret::new("older"), Secret::new("")];
+        assert!(opens("Bearer s3cret", &tokens));
+        assert!(opens("bearer s3cret", &tokens));
+        assert!(opens("Bearer older", &tokens), "the one before is still valid");
+        assert!(opens(&format!("Basic {}", STANDARD.encode("anyone:s3cret")), &tokens));
+        for bad in ["Bearer s3cre", "Bearer ", "Basic x", "Basic Og==", "s3cret", "Digest s3cret", ""] {
+            assert!(!opens(bad, &tokens), "{bad}");
+        }
+        assert!(!opens("Bearer s3cret", &[]));
+    }
+}

@@ -1,0 +1,171 @@
+//! What people may ask of every journal.
+
+use longshore_events::types::{BuildStarted, DeploymentAdvanced};
+use longshore_events::{
+    ChainId, CommitId, Data, EnvironmentName, Event, Fact as _, Link, RepositoryName, ServiceName,
+};
+
+use super::journal::sample::{at, done, id, request, says, takes, todo, unit, untaken, writes};
+use crate::History;
+use crate::history::{EventQuery, Page, Standing};
+use crate::journal::{Commit, DecisionRow, LeaseRow, Routes, SwitchWrite, UnitRow};
+
+/// Runs every test of the suite, each on a journal of its own. `make` gives an empty journal with these routes.
+pub async fn run<J: History>(make: impl AsyncFn(Routes) -> J) {
+    let routes = super::journal::routes;
+    events_are_listed_by_what_they_are_about(&make(routes()).await).await;
+    a_list_goes_on_where_it_ended(&make(routes()).await).await;
+    an_event_that_was_said_twice_is_listed_once(&make(routes()).await).await;
+    a_commit_is_found_by_its_first_digits(&make(routes()).await).await;
+    units_are_listed_by_their_function(&make(routes()).await).await;
+    leases_switches_and_what_is_owed_are_told(&make(routes()).await).await;
+    the_last_decisions_of_a_unit_are_told_the_oldest_first(&make(routes()).await).await;
+}
+
+/// A build and a step of a rollout in the chain `name`, whose commit is made of that digit.
+fn change(name: &str) -> [Event; 2] {
+    let service = ServiceName::new("api").expect("a valid name");
+    let started = BuildStarted {
+        service: service.clone(),
+        repo: RepositoryName::new("shop").expect("a valid name"),
+        commit: CommitId::new(name.repeat(40)).expect("a valid commit"),
+        builder: "packer".into(),
+    };
+    let advanced = DeploymentAdvanced {
+        deployment: "prod/api/1".into(),
+        environment: EnvironmentName::new("prod").expect("a valid name"),
+        service,
+        step: 1,
+        weight: 100,
+        ready: true,
+    };
+    let event = |n: u8, subject: &str, data: Data| Event {
+        link: Link { chain: ChainId::new(format!("{name}1")).expect("a valid chain"), cause: None },
+        ..Event { data, ..untaken(&format!("{name}{n}"), subject) }
+    };
+    [event(1, "api", started.into()), event(2, "prod/api", advanced.into())]
+}
+
+fn all() -> EventQuery {
+    EventQuery { limit: 10, ..EventQuery::default() }
+}
+
+fn newest(limit: usize) -> EventQuery {
+    EventQuery { newest: true, limit, ..EventQuery::default() }
+}
+
+async fn list<J: History>(journal: &J, query: &EventQuery) -> Page {
+    let page = journal.events(query).await.expect("a list");
+    assert!(page.events.is_sorted_by(|a, b| a.seq < b.seq), "by their numbers: {page:?}");
+    page
+}
+
+async fn ids<J: History>(journal: &J, query: &EventQuery) -> Vec<String> {
+    list(journal, query).await.events.iter().map(|found| found.event.id.to_string()).collect()
+}
+
+/// `a1 a2 b1 b2 other`, in three commits.
+async fn filled<J: History>(journal: &J) {
+    done(journal, &says(0, &change("a"))).await;
+    done(journal, &says(1, &change("b"))).await;
+    done(journal, &says(2, &[untaken("other", "build")])).await;
+}
+
+async fn events_are_listed_by_what_they_are_about<J: History>(journal: &J) {
+    filled(journal).await;
+    assert_eq!(ids(journal, &all()).await, ["a1", "a2", "b1", "b2", "other"]);
+    assert_eq!(ids(journal, &newest(2)).await, ["b2", "other"]);
+    let chain = ChainId::new("b1").expect("a valid chain");
+    let of_chain = EventQuery { chain: Some(chain), ..all() };
+    assert_eq!(ids(journal, &of_chain).await, ["b1", "b2"], "the first of a chain has its name");
+    let of_kind = EventQuery { kind: Some(BuildStarted::KIND.into()), ..all() };
+    assert_eq!(ids(journal, &of_kind).await, ["a1", "b1"]);
+    assert_eq!(ids(journal, &EventQuery { limit: 1, newest: true, ..of_kind }).await, ["b1"]);
+    let of_service = EventQuery { subject: Some("api".into()), ..all() };
+    assert_eq!(ids(journal, &of_service).await, ["a1", "a2", "b1", "b2"]);
+    let both =
+        EventQuery { kind: Some(DeploymentAdvanced::KIND.into()), subject: Some("prod/api".into()), ..all() };
+    assert_eq!(ids(journal, &both).await, ["a2", "b2"]);
+    assert!(ids(journal, &EventQuery { subject: Some("pi".into()), ..all() }).await.is_empty());
+}
+
+async fn a_list_goes_on_where_it_ended<J: History>(journal: &J) {
+    assert_eq!(list(journal, &all()).await, Page::default());
+    filled(journal).await;
+    let first = list(journal, &EventQuery { limit: 3, ..all() }).await;
+    assert_eq!(first.next, first.events[2].seq);
+    let rest = list(journal, &EventQuery { after: first.next, ..all() }).await;
+    assert_eq!(rest.events.iter().map(|found| found.event.id.as_str()).collect::<Vec<_>>(), ["b2", "other"]);
+    let end = list(journal, &EventQuery { after: rest.next, ..all() }).await;
+    assert!(end.events.is_empty() && end.next == rest.next, "{end:?}");
+}
+
+async fn an_event_that_was_said_twice_is_listed_once<J: History>(journal: &J) {
+    done(journal, &says(0, &change("a"))).await;
+    done(journal, &says(1, &change("a"))).await;
+    assert_eq!(ids(journal, &all()).await, ["a1", "a2"]);
+}
+
+async fn a_commit_is_found_by_its_first_digits<J: History>(journal: &J) {
+    filled(journal).await;
+    for digits in ["bbbbbbb", &"b".repeat(40)] {
+        let of_commit = EventQuery { commit: Some(digits.into()), ..newest(1) };
+        assert_eq!(ids(journal, &of_commit).await, ["b1"], "{digits}");
+    }
+    assert!(ids(journal, &EventQuery { commit: Some("bbbbbbc".into()), ..all() }).await.is_empty());
+}
+
+async fn units_are_listed_by_their_function<J: History>(journal: &J) {
+    for name in ["v", "u", "w"] {
+        done(journal, &writes(unit(name, None))).await;
+    }
+    let first = journal.units("build", 9).await.expect("units").remove(0);
+    assert_eq!((first.function.as_str(), first.unit.as_str(), first.row.version), ("build", "u", 1));
+    done(journal, &writes(unit("u", Some(&first.row)))).await;
+    let units = journal.units("build", 9).await.expect("units");
+    let named: Vec<_> = units.iter().map(|unit| (unit.unit.as_str(), unit.row.version)).collect();
+    assert_eq!(named, [("u", 2), ("v", 1), ("w", 1)], "each once, as it is now");
+    assert_eq!(journal.units("build", 2).await.expect("units").len(), 2);
+    assert!(journal.units("deploy", 9).await.expect("units").is_empty());
+}
+
+async fn leases_switches_and_what_is_owed_are_told<J: History>(journal: &J) {
+    assert_eq!(journal.standing().await.expect("an answer"), Standing::default());
+    let mut busy = unit("u", None);
+    busy.row = UnitRow { todo: vec![todo("start")], until: Some(at(9)), ..busy.row };
+    let lease = takes("prod/api", None, Some("build/u"));
+    let switch = |name: &str, stop| Some(SwitchWrite { name: name.into(), stop });
+    let commit = Commit { lease: Some(lease), switch: switch("prod", true), ..writes(busy) };
+    done(journal, &commit).await;
+    done(journal, &Commit { switch: switch("all", true), ..says(3, &[request("e", "prod/api")]) }).await;
+    done(journal, &Commit { switch: switch("all", false), ..writes(unit("w", None)) }).await;
+    let expected = Standing {
+        leases: vec![("prod/api".into(), LeaseRow { holder: Some("build/u".into()), generation: 1 })],
+        stopped: vec!["prod".into()],
+        deliveries: 2,
+        oldest: Some(at(3)),
+        busy: 1,
+    };
+    assert_eq!(journal.standing().await.expect("an answer"), expected);
+}
+
+async fn the_last_decisions_of_a_unit_are_told_the_oldest_first<J: History>(journal: &J) {
+    let mut read = UnitRow::default();
+    let mut written = Vec::new();
+    for version in 1..=3 {
+        let decision = DecisionRow {
+            function: "build".into(),
+            unit: "u".into(),
+            version,
+            at: at(i64::try_from(version).expect("a small number")),
+            cause: format!("told {}", id("e")),
+            seen: "{\"tip\":null}".into(),
+        };
+        written.push(decision.clone());
+        let write = unit("u", Some(&read).filter(|row| row.version > 0));
+        read = write.row.clone();
+        done(journal, &Commit { decision: Some(decision), ..writes(write) }).await;
+    }
+    assert_eq!(journal.decisions("build", "u", 2).await.expect("decisions"), written[1..]);
+    assert!(journal.decisions("build", "v", 2).await.expect("decisions").is_empty());
+}
