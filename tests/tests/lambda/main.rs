@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the platform's part: its environment and its clock")]
 
+mod bridge;
+mod console;
 mod decide;
 mod deploy;
 mod http;

@@ -17,8 +17,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the platform lets an invocation live.
 pub(crate) const LIFE: Duration = Duration::from_mins(1);
 
-const BINARIES: [&str; 5] =
-    ["longshore-build", "longshore-deploy", "longshore-intake", "longshore-refcheck", "longshore-sweep"];
+const BINARIES: [&str; 7] = [
+    "longshore",
+    "longshore-build",
+    "longshore-console",
+    "longshore-deploy",
+    "longshore-intake",
+    "longshore-refcheck",
+    "longshore-sweep",
+];
 
 /// A running function. It is killed when this is dropped, as the platform does.
 pub(crate) struct Sandbox {
@@ -124,7 +131,12 @@ pub(crate) fn gives_up(function: &str, variables: &[(&str, String)]) -> String {
 }
 
 fn command(function: &str, variables: &[(&str, String)]) -> Command {
-    let mut command = Command::new(folder().join(format!("longshore-{function}")));
+    program(&format!("longshore-{function}"), variables)
+}
+
+/// A built program with these variables and no others.
+pub(crate) fn program(name: &str, variables: &[(&str, String)]) -> Command {
+    let mut command = Command::new(folder().join(name));
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).envs(variables.iter().cloned()).stdin(Stdio::null());
     command

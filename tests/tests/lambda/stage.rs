@@ -13,8 +13,8 @@ use longshore_events::{Event, EventId};
 use longshore_forge::testing::LikeForge;
 use longshore_frame::lambda::{PlatformClock, routes};
 use longshore_policy::ForgeKind;
-use longshore_ports::Journal as _;
 use longshore_ports::journal::{Commit, Open, Opened, UnitRow};
+use longshore_ports::{Blobs as _, Journal as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -122,6 +122,27 @@ impl Stage {
     pub(crate) fn start_without(&self, function: &str, missing: &str) -> String {
         let variables: Vec<_> = self.variables().into_iter().filter(|(name, _)| *name != missing).collect();
         gives_up(function, &variables)
+    }
+
+    /// A stack with these outputs.
+    pub(crate) fn stack(&self, name: &str, outputs: &[(&str, &str)]) {
+        ask(testing::stack(&self.aws, name, &outputs.iter().copied().collect()));
+    }
+
+    /// Gives the token a new value.
+    pub(crate) fn rotate(&self, token: &str) {
+        ask(testing::rotate(&self.aws, NAME, &BTreeMap::from([("github", SECRET), ("token", token)])));
+    }
+
+    /// A secret with these names and values.
+    pub(crate) fn secret(&self, name: &str, values: &[(&str, &str)]) {
+        ask(testing::secret(&self.aws, name, &values.iter().copied().collect()));
+    }
+
+    /// Keeps a text in Blobs; says under which name.
+    pub(crate) fn blob(&self, text: &str) -> String {
+        let blobs = longshore_aws::S3Blobs::new(&self.aws, NAME, Arc::new(PlatformClock));
+        ask(blobs.put(text.into())).unwrap().0.to_string()
     }
 
     /// Keeps an event that is owed for long enough to be swept.

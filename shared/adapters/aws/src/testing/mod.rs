@@ -103,13 +103,38 @@ pub async fn secret(aws: &Aws, name: &str, values: &BTreeMap<&str, &str>) {
     client.create_secret().name(name).secret_string(text).send().await.unwrap();
 }
 
+/// Gives a secret a new version; the one before stays valid.
+pub async fn rotate(aws: &Aws, name: &str, values: &BTreeMap<&str, &str>) {
+    let client = aws_sdk_secretsmanager::Client::new(aws.config());
+    let text = serde_json::to_string(values).unwrap();
+    client.put_secret_value().secret_id(name).secret_string(text).send().await.unwrap();
+}
+
 /// Makes a bucket; moto makes one for whoever names it in a path.
 pub async fn bucket(aws: &Aws, name: &str) {
+    // Elsewhere S3 wants to be told the region once more.
+    ask(aws, "us-east-1/s3", &format!("PUT /{name}"), String::new()).await;
+}
+
+/// Makes a stack with these outputs, and nothing in it that matters.
+pub async fn stack(aws: &Aws, name: &str, outputs: &BTreeMap<&str, &str>) {
+    let outputs: BTreeMap<_, _> =
+        outputs.iter().map(|(name, value)| (*name, json!({ "Value": value }))).collect();
+    let handle = json!({ "Type": "AWS::CloudFormation::WaitConditionHandle" });
+    let template = json!({ "Resources": { "Nothing": handle }, "Outputs": outputs }).to_string();
+    let encoded: String = template.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let form = format!("Action=CreateStack&Version=2010-05-15&StackName={name}&TemplateBody={encoded}");
+    ask(aws, &format!("{}/cloudformation", aws.account.region), "POST /", form).await;
+}
+
+/// One plain request to a region's service of moto, which looks at no signature.
+async fn ask(aws: &Aws, service: &str, line: &str, form: String) {
     let address = endpoint(aws).trim_start_matches("http://").to_owned();
-    let signed = "AWS4-HMAC-SHA256 Credential=AKIATEST/20261124/us-east-1/s3/aws4_request";
+    let signed = format!("AWS4-HMAC-SHA256 Credential=AKIATEST/20261124/{service}/aws4_request");
     let request = format!(
-        "PUT /{name} HTTP/1.1\r\nhost: {address}\r\nauthorization: {signed}\r\ncontent-length: 0\r\n\
-         connection: close\r\n\r\n"
+        "{line} HTTP/1.1\r\nhost: {address}\r\nauthorization: {signed}\r\ncontent-length: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\nconnection: close\r\n\r\n{form}",
+        form.len()
     );
     // Whoever answers may need this thread.
     let answer = tokio::task::spawn_blocking(move || {
