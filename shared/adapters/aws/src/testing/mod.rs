@@ -122,7 +122,7 @@ pub async fn stack(aws: &Aws, name: &str, outputs: &BTreeMap<&str, &str>) {
         outputs.iter().map(|(name, value)| (*name, json!({ "Value": value }))).collect();
     let handle = json!({ "Type": "AWS::CloudFormation::WaitConditionHandle" });
     let template = json!({ "Resources": { "Nothing": handle }, "Outputs": outputs }).to_string();
-    let encoded: String = template.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = template.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     let form = format!("Action=CreateStack&Version=2010-05-15&StackName={name}&TemplateBody={encoded}");
     ask(aws, &format!("{}/cloudformation", aws.account.region), "POST /", form).await;
 }
