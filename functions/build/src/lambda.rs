@@ -1,44 +1,33 @@
-//! What `build` stands on as a Lambda function.
+//! What `build` stands on as a Lambda function: CodeBuild, since a build outlives the invocation that starts it, and
+//! between invocations a Lambda sandbox stands still.
 //!
-//! It decides what is built, and what is superseded or untouched. It cannot build: a build outlives the invocation
-//! that starts it, and between invocations a Lambda sandbox stands still, a build in it too. Until there is a builder
-//! that runs elsewhere, each build fails by name.
+//! `LONGSHORE_CODEBUILD_PROJECT` names the project, and `LONGSHORE_BUILD_SECRET`, where builds need one, the secret that they
+//! may read.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use longshore_aws::lambda::LambdaStack;
+use longshore_aws::{BuildProject, CodeBuilder};
 use longshore_build::Build;
 use longshore_forge::ForgeGit;
-use longshore_frame::lambda::{Error, POLL_MS};
-use longshore_ports::{BuildOrder, BuildStatus, Builder, Key, PortError};
-
-/// Refuses every build.
-struct NoBuilder;
-
-#[async_trait]
-impl Builder for NoBuilder {
-    async fn start(&self, _key: &Key, order: &BuildOrder) -> Result<(), PortError> {
-        let missing = "no builder outlives this Lambda invocation: the adapter for AWS CodeBuild is missing; \
-                       build with `longshore up`, or push the image yourself";
-        Err(PortError::invalid(format!("build {} at {}", order.service, order.commit), missing))
-    }
-
-    async fn find(&self, _key: &Key) -> Result<Option<BuildStatus>, PortError> {
-        Ok(None)
-    }
-}
+use longshore_frame::lambda::{Error, POLL_MS, required};
 
 /// The function over its adapters.
 ///
 /// # Errors
-/// When a repository names no forge.
+/// When a variable is missing, or a repository names no forge.
 pub(crate) fn build(stack: &LambdaStack) -> Result<Build, Error> {
+    let project = BuildProject {
+        name: required("LONGSHORE_CODEBUILD_PROJECT")?,
+        secret: required("LONGSHORE_BUILD_SECRET").ok().filter(|name| !name.is_empty()),
+    };
+    let builder =
+        CodeBuilder::new(&stack.aws, project, stack.policy.clone(), stack.blobs()?, stack.clock.clone());
     Ok(Build {
         policy: stack.policy.clone(),
-        builder: Arc::new(NoBuilder),
-        builder_name: "none".into(),
-        git: Arc::new(ForgeGit::alone(&stack.policy, stack.secrets.clone())?),
+        builder: Arc::new(builder),
+        builder_name: "codebuild".into(),
+        git: Arc::new(ForgeGit::alone(&stack.policy, stack.secrets()?)?),
         facts: stack.journal.clone(),
         poll_ms: POLL_MS,
     })

@@ -10,6 +10,6 @@ use longshore_frame::lambda::{main as run_main, run};
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
-        run(lambda::build(&stack)?, stack.frame.clone()).await
+        run(lambda::build(&stack)?, stack.frame()?).await
     })
 }

@@ -19,7 +19,8 @@ use longshore_runner::RunnerClient;
 pub(crate) async fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     let runner = RunnerClient::new(required("LONGSHORE_RUNNER")?.into());
     let registry = required("LONGSHORE_REGISTRY")?;
-    let tokens = stack.secrets.get("token").await?;
+    let secrets = stack.secrets()?;
+    let tokens = secrets.get("token").await?;
     let token = tokens.first().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
     // The registry asks for the token alone, and ignores the user's name.
     let login = |password| (registry.clone(), Credentials { user: "longshore".into(), password });
@@ -27,7 +28,7 @@ pub(crate) async fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     Ok(Deploy {
         policy: stack.policy.clone(),
         workloads: Arc::new(runner),
-        git: Arc::new(ForgeGit::alone(&stack.policy, stack.secrets.clone())?),
+        git: Arc::new(ForgeGit::alone(&stack.policy, secrets)?),
         registry: Arc::new(Registries::new(credentials).with_own(registry)),
         facts: stack.journal.clone(),
         poll_ms: POLL_MS,

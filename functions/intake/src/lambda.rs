@@ -10,15 +10,18 @@ use longshore_ports::Hints;
 use serde_json::{Value, json};
 
 /// Intake over the stack.
-pub(crate) fn intake(stack: &LambdaStack, hints: &Arc<Wakes>) -> Intake {
-    Intake {
+///
+/// # Errors
+/// When a variable is missing.
+pub(crate) fn intake(stack: &LambdaStack, hints: &Arc<Wakes>) -> Result<Intake, Error> {
+    Ok(Intake {
         journal: stack.journal.clone(),
-        secrets: stack.secrets.clone(),
-        clock: stack.frame.clock.clone(),
+        secrets: stack.secrets()?,
+        clock: stack.clock.clone(),
         policy: stack.policy.clone(),
         registry: Arc::new(Registries::default()),
         hints: hints.clone(),
-    }
+    })
 }
 
 /// Hints of one invocation, which go onto the bus before it ends: afterwards the sandbox stands still.

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
         let hints = Arc::new(Wakes::default());
-        let intake = lambda::intake(&stack, &hints);
+        let intake = lambda::intake(&stack, &hints)?;
         let take = async |payload: Value, _| {
             let answer = lambda::receive(&intake, &payload).await;
             hints.send(&stack).await;

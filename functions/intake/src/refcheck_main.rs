@@ -12,7 +12,7 @@ use longshore_intake::RefCheck;
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
-        let git = Arc::new(ForgeGit::alone(&stack.policy, stack.secrets.clone())?);
-        run(RefCheck { git, policy: stack.policy.clone() }, stack.frame.clone()).await
+        let git = Arc::new(ForgeGit::alone(&stack.policy, stack.secrets()?)?);
+        run(RefCheck { git, policy: stack.policy.clone() }, stack.frame()?).await
     })
 }

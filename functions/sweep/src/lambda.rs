@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use longshore_aws::lambda::LambdaStack;
 use longshore_events::Event;
 use longshore_frame::lambda::Error;
-use longshore_ports::Journal as _;
 use longshore_ports::journal::{Committed, Owed};
+use longshore_ports::{Clock as _, Journal as _};
 use longshore_sweep::{Dispatch, GRACE_MS};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub(crate) async fn take(stack: &LambdaStack, payload: &Value) -> Result<Value, 
 /// One sweep: `{"owed": …, "due": …}`, how many deliveries and units were sent again.
 async fn sweep(stack: &LambdaStack) -> Result<Value, Error> {
     let found = Found::default();
-    longshore_sweep::sweep(&*stack.journal, &*stack.frame.clock, &found, GRACE_MS).await?;
+    longshore_sweep::sweep(&*stack.journal, &*stack.clock, &found, GRACE_MS).await?;
     let Owed { deliveries: owed, units } = found.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let told = json!({ "owed": owed.len(), "due": units.len() });
     tracing::info!(owed = owed.len(), due = units.len(), "swept");
@@ -64,7 +64,7 @@ async fn sweep(stack: &LambdaStack) -> Result<Value, Error> {
 
 /// Wakes the units that are due, and delays the others again. A message that cannot be read fails by itself.
 async fn pass_on(stack: &LambdaStack, records: &[Value]) -> Result<Value, Error> {
-    let (now, mut due, mut failures) = (stack.frame.clock.now(), Vec::new(), Vec::new());
+    let (now, mut due, mut failures) = (stack.clock.now(), Vec::new(), Vec::new());
     for record in records {
         let body = record["body"].as_str().unwrap_or_default();
         match serde_json::from_str::<Wake>(body) {

@@ -40,7 +40,7 @@ fn a_swept_push_is_taken_once_and_its_build_is_refused_by_name() {
     let ends = stage.events("build.finished");
     let Data::BuildFinished(end) = &ends[0].data else { panic!("{ends:?}") };
     assert_eq!((ends.len(), end.outcome), (1, BuildOutcome::Failed));
-    assert!(end.reason.as_ref().unwrap().contains("CodeBuild is missing"), "{end:?}");
+    assert!(end.reason.as_ref().unwrap().contains("the image shop does not lie in ECR"), "{end:?}");
 
     build.invoke(&batch([("m-2", envelope.to_string())])).unwrap();
     assert_eq!(stage.unit("build"), unit, "the second time changes nothing");
@@ -95,6 +95,7 @@ fn a_function_without_its_surroundings_does_not_serve() {
         ("deploy", "LONGSHORE_RUNNER"),
         ("deploy", "LONGSHORE_REGISTRY"),
         ("build", "AWS_LAMBDA_RUNTIME_API"),
+        ("build", "LONGSHORE_CODEBUILD_PROJECT"),
     ] {
         let said = stage.start_without(function, missing);
         assert!(said.contains(missing), "{function}: {said}");

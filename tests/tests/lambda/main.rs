@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the platform's part: its environment and its clock")]
 
 mod bridge;
+mod build;
 mod console;
 mod decide;
 mod deploy;

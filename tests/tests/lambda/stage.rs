@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use longshore_aws::testing::{self, Moto};
+use longshore_aws::testing::{self, Moto, Proxy};
 use longshore_aws::{Account, Aws, DynamoJournal, Keys, Names};
-use longshore_events::{Event, EventId};
+use longshore_events::{Digest, Event, EventId};
 use longshore_forge::testing::LikeForge;
 use longshore_frame::lambda::{PlatformClock, routes};
 use longshore_policy::ForgeKind;
@@ -36,7 +36,7 @@ api = "@API@"
 [[service]]
 name = "shop"
 repository = "acme/shop"
-image = "shop"
+image = "@IMAGE@"
 
 [[environment]]
 name = "prod"
@@ -62,7 +62,9 @@ pub(crate) struct Stage {
     /// The queue that gets all that comes onto the bus.
     inbox: String,
     _forge: LikeForge,
-    moto: Arc<Moto>,
+    _moto: Arc<Moto>,
+    /// What all speak to in place of AWS.
+    pub(crate) proxy: Proxy,
     /// The tip of the branch.
     pub(crate) tip: String,
     /// The registry's address; at first nobody listens there.
@@ -71,24 +73,30 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn open() -> Self {
+        Self::with_image("shop")
+    }
+
+    /// A stage whose service's image lies there.
+    pub(crate) fn with_image(image: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let bare = folder.path().join("shop.git");
         let tip = repository(&folder.path().join("work"), &bare);
         let forge = ask(LikeForge::start(ForgeKind::Github, "acme/shop", bare)).unwrap();
-        let configuration = CONFIGURATION.replace("@API@", &forge.forge(None).api);
+        let configuration = CONFIGURATION.replace("@API@", &forge.forge(None).api).replace("@IMAGE@", image);
         std::fs::write(folder.path().join("longshore.toml"), configuration).unwrap();
         let moto = Moto::start();
+        let proxy = ask(Proxy::start(&moto.address));
         let account = Account {
             region: "eu-west-1".into(),
             keys: Keys { id: "AKIATEST".into(), secret: "secret".into(), session: None },
-            endpoint: Some(format!("http://{}", moto.address)),
+            endpoint: Some(proxy.endpoint.clone()),
             answer_within: Duration::from_secs(20),
         };
         let aws = account.connect().unwrap();
         let (names, inbox) = ask(deploy(&aws));
         let journal = DynamoJournal::new(&aws, names.clone(), routes(), Arc::new(PlatformClock));
         let registry = "127.0.0.1:9".into();
-        Self { folder, journal, aws, names, inbox, _forge: forge, moto, tip, registry }
+        Self { folder, journal, aws, names, inbox, _forge: forge, _moto: moto, proxy, tip, registry }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -102,13 +110,14 @@ impl Stage {
             ("AWS_REGION", "eu-west-1".into()),
             ("AWS_ACCESS_KEY_ID", "AKIATEST".into()),
             ("AWS_SECRET_ACCESS_KEY", "secret".into()),
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.moto.address)),
+            ("AWS_ENDPOINT_URL", self.proxy.endpoint.clone()),
             ("LONGSHORE_CONFIG", path("longshore.toml")),
             ("LONGSHORE_TABLE", self.names.table.clone()),
             ("LONGSHORE_BUS", self.names.bus.clone()),
             ("LONGSHORE_WAKES", self.names.wakes.clone()),
             ("LONGSHORE_BUCKET", NAME.into()),
             ("LONGSHORE_SECRET", NAME.into()),
+            ("LONGSHORE_CODEBUILD_PROJECT", NAME.into()),
             ("LONGSHORE_RUNNER", path("relay.sock")),
             ("LONGSHORE_REGISTRY", self.registry.clone()),
         ]
@@ -180,6 +189,11 @@ impl Stage {
         })
     }
 
+    /// Puts an image of the tip into ECR, as a build does; its digest.
+    pub(crate) fn push_image(&self, repository: &str) -> Digest {
+        ask(testing::image(&self.aws, repository, &self.tip))
+    }
+
     /// All events of a type (`push.received`), the oldest first.
     pub(crate) fn events(&self, kind: &str) -> Vec<Event> {
         let kind = format!("dev.longshore.{kind}.v1");
@@ -227,6 +241,7 @@ async fn deploy(aws: &Aws) -> (Names, String) {
     testing::table(aws, NAME).await;
     testing::bus(aws, NAME).await;
     testing::bucket(aws, NAME).await;
+    testing::project(aws, NAME).await;
     testing::secret(aws, NAME, &BTreeMap::from([("github", SECRET), ("token", "the-token")])).await;
     let names = Names { table: NAME.into(), bus: NAME.into(), wakes: testing::queue(aws, "wakes").await };
     (names, testing::subscribe(aws, NAME).await)

@@ -141,6 +141,7 @@ fn refusal(status: u16, code: &str, message: &str) -> Refusal {
         | "BandwidthLimitExceeded"
         | "TransactionInProgressException"
         | "LimitExceededException"
+        | "AccountLimitExceededException"
         | "ThrottlingError"
         | "ProvisionedThroughputExceeded"
         | "RequestThrottledException" => Refusal::Throttled,

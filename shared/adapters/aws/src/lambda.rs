@@ -2,7 +2,7 @@
 //!
 //! What they are called is said by the environment (`LONGSHORE_TABLE`, `LONGSHORE_BUS`, `LONGSHORE_WAKES`,
 //! `LONGSHORE_BUCKET`, `LONGSHORE_SECRET`), and so is the file of the configuration (`LONGSHORE_CONFIG`), which travels
-//! as a layer. Nothing is asked of AWS before the first invocation.
+//! as a layer. Nothing is asked of AWS before the first invocation, and a function has no client that it does not ask for.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use longshore_frame::Frame;
 use longshore_frame::lambda::{Error, PlatformClock, required, routes};
 use longshore_policy::Policy;
 
-use crate::{Account, AwsSecrets, DynamoJournal, Names, S3Blobs};
+use crate::{Account, Aws, AwsSecrets, DynamoJournal, Names, S3Blobs};
 
 /// What a function on Lambda stands on.
 pub struct LambdaStack {
@@ -18,10 +18,10 @@ pub struct LambdaStack {
     pub policy: Arc<Policy>,
     /// The journal.
     pub journal: Arc<DynamoJournal>,
-    /// The secrets.
-    pub secrets: Arc<AwsSecrets>,
-    /// A frame over all of it.
-    pub frame: Frame,
+    /// The platform's clock.
+    pub clock: Arc<PlatformClock>,
+    /// The account.
+    pub aws: Aws,
 }
 
 impl LambdaStack {
@@ -39,11 +39,33 @@ impl LambdaStack {
         };
         let clock = Arc::new(PlatformClock);
         let journal = Arc::new(DynamoJournal::new(&aws, names, routes(), clock.clone()));
-        let blobs = Arc::new(S3Blobs::new(&aws, &required("LONGSHORE_BUCKET")?, clock.clone()));
-        let secrets = Arc::new(AwsSecrets::new(&aws, &required("LONGSHORE_SECRET")?));
+        Ok(Self { policy, journal, clock, aws })
+    }
+
+    /// The secrets.
+    ///
+    /// # Errors
+    /// When the variable that names them is not set.
+    pub fn secrets(&self) -> Result<Arc<AwsSecrets>, Error> {
+        Ok(Arc::new(AwsSecrets::new(&self.aws, &required("LONGSHORE_SECRET")?)))
+    }
+
+    /// The blobs.
+    ///
+    /// # Errors
+    /// When the variable that names their bucket is not set.
+    pub fn blobs(&self) -> Result<Arc<S3Blobs>, Error> {
+        let bucket = required("LONGSHORE_BUCKET")?;
+        Ok(Arc::new(S3Blobs::new(&self.aws, &bucket, self.clock.clone())))
+    }
+
+    /// A frame over the journal and the blobs.
+    ///
+    /// # Errors
+    /// As [`Self::blobs`].
+    pub fn frame(&self) -> Result<Frame, Error> {
         // The claim is made of each invocation's deadline.
-        let frame = Frame::new(journal.clone(), blobs, clock, 0);
-        Ok(Self { policy, journal, secrets, frame })
+        Ok(Frame::new(self.journal.clone(), self.blobs()?, self.clock.clone(), 0))
     }
 }
 

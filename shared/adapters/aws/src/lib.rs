@@ -1,5 +1,5 @@
 //! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager,
-//! images in ECR.
+//! images in ECR, builds in CodeBuild.
 //!
 //! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
 //! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself
@@ -7,6 +7,7 @@
 
 mod account;
 mod blobs;
+mod codebuild;
 mod failure;
 mod journal;
 #[cfg(feature = "lambda")]
@@ -20,6 +21,7 @@ pub mod testing;
 
 pub use account::{Account, AccountError, Aws, Keys};
 pub use blobs::S3Blobs;
+pub use codebuild::{BuildProject, CodeBuilder};
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
 pub use registry::EcrRegistry;
 pub use secrets::AwsSecrets;

@@ -38,13 +38,13 @@ impl EcrRegistry {
 
 /// Where an image lies: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`.
 #[derive(Debug, PartialEq, Eq)]
-struct Place<'a> {
-    account: &'a str,
-    region: &'a str,
-    repository: &'a str,
+pub(crate) struct Place<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) repository: &'a str,
 }
 
-fn place(image: &ImageName) -> Option<Place<'_>> {
+pub(crate) fn place(image: &ImageName) -> Option<Place<'_>> {
     let (host, repository) = image.as_str().split_once('/')?;
     let (account, host) = host.split_once(".dkr.ecr.")?;
     let (region, domain) = host.split_once('.')?;

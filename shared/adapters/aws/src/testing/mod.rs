@@ -2,25 +2,32 @@
 //! and what the functions wrote is read behind their backs.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests fail as tests do")]
 
+mod codebuild;
 mod moto;
+mod proxy;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use aws_sdk_codebuild::types::{
+    ArtifactsType, ComputeType, EnvironmentType, ProjectArtifacts, ProjectEnvironment, ProjectSource,
+    SourceType,
+};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
     Projection, ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_sdk_eventbridge::types::Target;
-use longshore_events::Event;
-use longshore_ports::journal::UnitRow;
+use longshore_events::{Digest, Event, ImageName};
+use longshore_ports::{Registry as _, journal::UnitRow};
 use serde_json::{Value, json};
 
 use crate::journal::{item, keys};
-use crate::{Aws, INDEXES, TTL};
+use crate::{Aws, EcrRegistry, INDEXES, TTL};
 
 pub use moto::Moto;
+pub use proxy::{Fault, Proxy};
 
 /// Makes the journal's table.
 pub async fn table(aws: &Aws, name: &str) {
@@ -145,6 +152,40 @@ async fn ask(aws: &Aws, service: &str, line: &str, form: String) {
     });
     let answer = answer.await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// Makes a project of CodeBuild.
+pub async fn project(aws: &Aws, name: &str) {
+    let client = aws_sdk_codebuild::Client::new(aws.config());
+    // moto takes no project without a place of its source.
+    let source = ProjectSource::builder().r#type(SourceType::NoSource).location("none").build().unwrap();
+    let artifacts = ProjectArtifacts::builder().r#type(ArtifactsType::NoArtifacts).build().unwrap();
+    let environment = ProjectEnvironment::builder().r#type(EnvironmentType::LinuxContainer);
+    let environment =
+        environment.image("aws/codebuild/standard:7.0").compute_type(ComputeType::BuildGeneral1Small);
+    let environment = environment.privileged_mode(true).build().unwrap();
+    let project = client.create_project().name(name).source(source).artifacts(artifacts);
+    let role = "arn:aws:iam::123456789012:role/longshore-codebuild";
+    project.environment(environment).service_role(role).send().await.unwrap();
+}
+
+/// Puts a manifest without layers into ECR, under a tag; its digest. A repository or a tag that is there stays.
+pub async fn image(aws: &Aws, repository: &str, tag: &str) -> Digest {
+    let client = aws_sdk_ecr::Client::new(aws.config());
+    let _ = client.create_repository().repository_name(repository).send().await;
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let digest = format!("sha256:{}", "c".repeat(64));
+    let config =
+        json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": 2 });
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": kind, "config": config, "layers": [], "annotations": { "tag": tag },
+    });
+    let put = client.put_image().repository_name(repository).image_tag(tag);
+    let put = put.image_manifest(manifest.to_string()).image_manifest_media_type(kind);
+    let _ = put.send().await;
+    let region = &aws.account.region;
+    let image = ImageName::new(format!("123456789012.dkr.ecr.{region}.amazonaws.com/{repository}")).unwrap();
+    EcrRegistry::new(aws).resolve(&image, tag).await.unwrap().unwrap().digest
 }
 
 fn endpoint(aws: &Aws) -> &str {

@@ -16,8 +16,8 @@ use longshore_ports::{
 };
 
 use crate::journal::{ask, decision, id, request, unit};
-use crate::proxy::Fault;
 use crate::stack::{Cloud, StandingClock, at};
+use longshore_aws::testing::Fault;
 
 const BUSY: Fault = Fault::Refused(400, "ProvisionedThroughputExceededException", "slow down");
 

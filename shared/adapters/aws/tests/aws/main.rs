@@ -5,9 +5,9 @@
 //! transactions are not isolated: the proxy lets one call at a time to a table.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod codebuild;
 mod faults;
 mod journal;
-mod proxy;
 mod refusals;
 mod registry;
 mod stack;

@@ -10,8 +10,8 @@ use longshore_ports::{
 };
 
 use crate::journal::{ask, decision, request};
-use crate::proxy::Fault;
 use crate::stack::{Cloud, StandingClock, at};
+use longshore_aws::testing::Fault;
 
 fn journal(cloud: &Cloud, names: Names) -> DynamoJournal {
     DynamoJournal::new(&cloud.aws, names, routes(), Arc::new(StandingClock))

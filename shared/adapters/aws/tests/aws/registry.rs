@@ -5,8 +5,8 @@ use longshore_events::ImageName;
 use longshore_ports::{ErrorKind, Registry};
 use serde_json::json;
 
-use crate::proxy::Fault;
 use crate::stack::Cloud;
+use longshore_aws::testing::Fault;
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use longshore_aws::testing::{self, Moto};
+use longshore_aws::testing::{self, Moto, Proxy};
 use longshore_aws::{Account, Aws, DynamoJournal, Keys, Names};
 use longshore_ports::{Clock, journal::Routes};
-
-use crate::proxy::Proxy;
 
 static STACKS: AtomicU32 = AtomicU32::new(0);
 

@@ -9,8 +9,8 @@ use longshore_aws::testing;
 use longshore_aws::{AwsSecrets, S3Blobs};
 use longshore_ports::{BlobRef, Blobs, ErrorKind, Secret, Secrets};
 
-use crate::proxy::Fault;
 use crate::stack::{Cloud, StandingClock};
+use longshore_aws::testing::Fault;
 
 fn blobs(cloud: &Cloud, bucket: &str) -> S3Blobs {
     S3Blobs::new(&cloud.aws, bucket, Arc::new(StandingClock))

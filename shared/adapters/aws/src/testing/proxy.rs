@@ -1,4 +1,5 @@
 //! A proxy before moto: counts the calls, plays the faults of AWS, and knows transactions' tokens, as AWS does.
+//! What it adds to moto's CodeBuild stands in [`super::codebuild`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,11 +14,15 @@ use hyper_util::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::codebuild::Builds;
+
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Refused before anything is done: status, code and message.
     Refused(u16, &'static str, &'static str),
+    /// Answered with this, and not done.
+    Said(&'static str),
     /// The transaction is cancelled: another one holds its first row.
     Contended,
     /// Done, and answered with 500.
@@ -42,23 +47,25 @@ struct Script {
     /// Also to what is sent again because its answer was lost.
     harsh: bool,
     calls: Vec<String>,
+    builds: Builds,
     done: HashMap<String, (StatusCode, Bytes)>,
 }
 
 /// The proxy. It ends with the test's runtime.
 #[derive(Clone)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     script: Arc<Mutex<Script>>,
     client: Client<HttpConnector, Full<Bytes>>,
     /// moto puts a table back as it was when a transaction fails, and with it what others wrote meanwhile.
     table: Arc<tokio::sync::Mutex<()>>,
     moto: String,
     /// `http://host:port`.
-    pub(crate) endpoint: String,
+    pub endpoint: String,
 }
 
 impl Proxy {
-    pub(crate) async fn start(moto: &str) -> Self {
+    /// Starts one before the moto at `host:port`.
+    pub async fn start(moto: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             script: Arc::default(),
@@ -79,24 +86,34 @@ impl Proxy {
     }
 
     /// The next call of `action`, e.g. `PutEvents`, ends so.
-    pub(crate) fn next(&self, action: &'static str, fault: Fault) {
+    pub fn next(&self, action: &'static str, fault: Fault) {
         self.script().next.push_back((action, fault));
     }
 
     /// From now on about one call in three meets a fault; in harsh weather also one that was sent again.
-    pub(crate) fn weather(&self, seed: u64, harsh: bool) {
+    pub fn weather(&self, seed: u64, harsh: bool) {
         let mut script = self.script();
         (script.weather, script.harsh) = (Some(seed), harsh);
     }
 
+    /// From now on the builds of a service stand so: `state` is what CodeBuild says of them in place of moto's.
+    pub fn build(&self, service: &str, state: Value) {
+        self.script().builds.stand(service, state);
+    }
+
+    /// The starts of builds so far, as they were asked for.
+    pub fn builds(&self) -> Vec<Value> {
+        self.script().builds.started.clone()
+    }
+
     /// Only what is asked for from now on.
-    pub(crate) fn calm(&self) {
+    pub fn calm(&self) {
         let mut script = self.script();
         (script.weather, script.next) = (None, VecDeque::new());
     }
 
     /// The actions since the last time.
-    pub(crate) fn calls(&self) -> Vec<String> {
+    pub fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.script().calls)
     }
 
@@ -115,6 +132,7 @@ impl Proxy {
         Ok(match fault {
             None => call.forward(body).await,
             Some(Fault::Refused(status, code, message)) => refusal(status, code, message),
+            Some(Fault::Said(body)) => plain(StatusCode::OK, body.into()),
             Some(Fault::Contended) => cancelled(&body),
             Some(Fault::BrokenAfter) => {
                 call.forward(body).await;
@@ -155,6 +173,14 @@ impl Call<'_> {
         if let Some((status, body)) = done {
             return plain(status, body);
         }
+        let asked = target.is_some_and(|target| target.as_bytes().starts_with(b"CodeBuild"));
+        let asked: Option<Value> = asked.then(|| serde_json::from_slice(&body).unwrap_or_default());
+        if let Some(known) = asked.as_ref().and_then(|asked| proxy.script().builds.known(action, asked)) {
+            return match known {
+                Ok(answer) => said(200, &answer),
+                Err(why) => refusal(400, "InvalidInputException", why),
+            };
+        }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request =
             Request::builder().method(&parts.method).uri(format!("http://{}{path}", proxy.moto));
@@ -168,6 +194,11 @@ impl Call<'_> {
         let answer = answer.collect().await.unwrap().to_bytes();
         if let Some(token) = token.filter(|_| head.status.is_success()) {
             proxy.script().done.insert(token, (head.status, answer.clone()));
+        }
+        if let Some(asked) = asked.filter(|_| head.status.is_success()) {
+            let mut answer = serde_json::from_slice(&answer).unwrap();
+            proxy.script().builds.complete(action, &asked, &mut answer);
+            return said(200, &answer);
         }
         Response::from_parts(head, Full::new(answer))
     }
