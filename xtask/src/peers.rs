@@ -81,7 +81,29 @@ const MOTO: Module = Module {
     name: "moto.server",
     requirements: "tests/peers/moto.txt",
     version: "5.2.1",
+    also: &[],
 };
+
+/// The tools for the template of AWS, and AWS's command-line client, which the documentation speaks.
+const SAM: Module = Module {
+    program: "sam",
+    name: "samcli",
+    requirements: "tests/peers/sam.txt",
+    version: "1.170.0",
+    also: &[("aws", "-m awscli"), ("cfn-lint", "-m cfnlint.runner.cli"), ("sam-python", "")],
+};
+
+/// Looks for what is unsafe in the template. It and SAM's tools want other versions of the same packages.
+const CHECKOV: Module = Module {
+    program: "checkov",
+    name: "checkov.main",
+    requirements: "tests/peers/checkov.txt",
+    version: "3.3.30",
+    also: &[],
+};
+
+/// All programs in Python.
+const MODULES: [Module; 3] = [MOTO, SAM, CHECKOV];
 
 /// A client of registries, as a stranger to our own.
 const CRANE: go::Command = go::Command {
@@ -117,7 +139,9 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     for peer in &TESTED_AGAINST {
         step(&format!("peer {} {}", peer.package, peer.version), || peer.bring(context))?;
     }
-    step(&format!("peer {} {}", MOTO.program, MOTO.version), || MOTO.bring(context))?;
+    for module in &MODULES {
+        step(&format!("peer {} {}", module.program, module.version), || module.bring(context))?;
+    }
     step(&format!("peer {} {}", CRANE.program, CRANE.version), || CRANE.bring(context))?;
     Ok(tools)
 }
@@ -125,7 +149,8 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
 /// The folders of the programs that the tests start by their names.
 pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
-    let all = unpacked.chain([MOTO.path(context), CRANE.path(context)]);
+    let modules = MODULES.iter().map(|module| module.path(context));
+    let all = unpacked.chain(modules).chain([CRANE.path(context)]);
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
@@ -160,8 +185,10 @@ fn list(context: &Context) {
     for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]) {
         say(format!("{} {}", peer.package, peer.version), file(peer.path(context)));
     }
-    let moto = MOTO.is_there(context).then(|| MOTO.path(context).display().to_string());
-    say(format!("{} {}", MOTO.program, MOTO.version), moto);
+    for module in &MODULES {
+        let there = module.is_there(context).then(|| module.path(context).display().to_string());
+        say(format!("{} {}", module.program, module.version), there);
+    }
     say(format!("{} {}", CRANE.program, CRANE.version), file(CRANE.path(context)));
     for package in debian::ALL {
         say(

@@ -68,6 +68,12 @@ const TASKS: &[Task] = &[
         run: schemas,
     },
     Task {
+        name: "sam",
+        arguments: Arguments::None,
+        about: "write what of infra/sam/template.yaml follows from the code anew",
+        run: sam,
+    },
+    Task {
         name: "sizes",
         arguments: Arguments::None,
         about: "how long functions and files are",
@@ -131,6 +137,12 @@ fn schemas(context: &Context, _: &[String]) -> Result<(), Failure> {
         "generate",
     ];
     run("schemas", context.cargo(cargo).env("LONGSHORE_WRITE_SCHEMAS", "1"))
+}
+
+/// As the schemas.
+fn sam(context: &Context, _: &[String]) -> Result<(), Failure> {
+    let cargo = ["test", "--quiet", "--package", "longshore-tests", "--test", "sam", "--", "generate"];
+    run("sam", context.cargo(cargo).env("LONGSHORE_WRITE_SAM", "1"))
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(super) struct Module {
     pub(super) requirements: &'static str,
     /// Names the folder; a changed requirements file makes it anew.
     pub(super) version: &'static str,
+    /// Other programs of the same packages: what each is called, and what the interpreter is told to run.
+    pub(super) also: &'static [(&'static str, &'static str)],
 }
 
 impl Module {
@@ -37,7 +39,8 @@ impl Module {
         let folder = self.folder(context);
         let same = read(folder.join("requirements.txt"))
             .is_some_and(|brought| Some(brought) == read(context.root.join(self.requirements)));
-        same && folder.join("python").is_file() && self.path(context).is_file()
+        let mut programs = self.programs().into_iter().map(|(program, _)| folder.join("bin").join(program));
+        same && folder.join("python").is_file() && programs.all(|program| program.is_file())
     }
 
     /// Makes sure that the program is there; without pip it says so and leaves it.
@@ -88,19 +91,26 @@ impl Module {
         // Not beside the program: its folder is put into PATH.
         let link = part.join("python");
         std::os::unix::fs::symlink(interpreter.trim(), &link).map_err(|error| said(&link, &error))?;
-        executable(&bin.join(self.program), &self.script())?;
+        for (program, run) in self.programs() {
+            executable(&bin.join(program), &script(&run))?;
+        }
         let copy = part.join("requirements.txt");
         fs::copy(&requirements, &copy).map(drop).map_err(|error| said(&copy, &error))
     }
 
-    /// Becomes the interpreter, so that who started it ends it by its pid. What else Python would find is left out.
-    fn script(&self) -> String {
-        let module = self.name;
-        format!(
-            "#!/bin/sh\nhere=$(dirname \"$(readlink -f \"$0\")\")\n\
-             PYTHONPATH=\"$here/../lib\" exec \"$here/../python\" -s -m {module} \"$@\"\n"
-        )
+    /// All programs, with what the interpreter is told to run.
+    fn programs(&self) -> Vec<(&'static str, String)> {
+        let also = self.also.iter().map(|(program, run)| (*program, (*run).to_owned()));
+        also.chain([(self.program, format!("-m {}", self.name))]).collect()
     }
+}
+
+/// Becomes the interpreter, so that who started it ends it by its pid. What else Python would find is left out.
+fn script(run: &str) -> String {
+    format!(
+        "#!/bin/sh\nhere=$(dirname \"$(readlink -f \"$0\")\")\n\
+         PYTHONPATH=\"$here/../lib\" exec \"$here/../python\" -s {run} \"$@\"\n"
+    )
 }
 
 fn executable(path: &Path, text: &str) -> Result<(), Failure> {
@@ -117,14 +127,20 @@ fn said(path: &Path, error: &std::io::Error) -> Failure {
 mod tests {
     use std::path::Path;
 
-    use super::super::MOTO;
+    use super::super::MODULES;
 
     #[test]
     fn every_package_is_pinned_by_hash_and_no_host_is_named() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(MOTO.requirements);
-        let text = std::fs::read_to_string(path).unwrap();
-        assert!(text.contains(&format!("\nmoto=={} ", MOTO.version)), "the version names the folder");
-        assert!(!text.contains("://"), "an address of an index has no place in the tree");
+        for module in &MODULES {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(module.requirements);
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(text.contains(&format!("=={} ", module.version)), "the version names the folder");
+            assert!(!text.contains("://"), "an address of an index has no place in the tree");
+            pinned(&text);
+        }
+    }
+
+    fn pinned(text: &str) {
         let text = text.replace("\\\n", " ");
         let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
         for line in lines {

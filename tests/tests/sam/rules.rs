@@ -1,0 +1,110 @@
+//! Which events the rules of the template bring to which function. moto fails over a rule whose target is a function, so
+//! each rule gets a queue in its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Target};
+use longshore_aws::{WAKE, testing};
+use longshore_events::Data;
+use longshore_frame::lambda::routes;
+use serde_json::{Value, json};
+
+use crate::blocks::root;
+use crate::deployed::logical;
+use crate::stack::{NAME, Stack, ask};
+
+/// The queues of the rules of a bus, by the functions that the rules are for.
+async fn queues(stack: &Stack, bus: &str) -> BTreeMap<String, Vec<String>> {
+    let client = Client::new(stack.aws.config());
+    let rules = client.list_rules().event_bus_name(bus).send().await.unwrap().rules.unwrap_or_default();
+    let mut queues: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for rule in rules.into_iter().filter(|rule| rule.event_pattern.is_some()) {
+        let name = rule.name.unwrap();
+        let targets = client.list_targets_by_rule().rule(&name).event_bus_name(bus).send().await.unwrap();
+        let targets = targets.targets.unwrap_or_default();
+        let [target] = targets.as_slice() else { panic!("{name} has {} targets", targets.len()) };
+        assert!(target.dead_letter_config.is_some(), "{name} sets nothing aside");
+        let ids: Vec<String> = targets.iter().map(|target| target.id.clone()).collect();
+        let function = target.arn.rsplit(':').next().unwrap().split('-').nth(1).unwrap().to_owned();
+        client.remove_targets().rule(&name).event_bus_name(bus).set_ids(Some(ids)).send().await.unwrap();
+        queues.entry(function).or_default().push(testing::queue(&stack.aws, &name).await);
+        let arn = format!("arn:aws:sqs:eu-west-1:123456789012:{name}");
+        let queue = Target::builder().id("queue").arn(arn).build().unwrap();
+        client.put_targets().rule(&name).event_bus_name(bus).targets(queue).send().await.unwrap();
+    }
+    queues
+}
+
+/// Puts an event onto a bus, and says which functions it came to, each as often as it came.
+async fn reached(
+    stack: &Stack,
+    bus: &str,
+    queues: &BTreeMap<String, Vec<String>>,
+    (source, kind, detail): (&str, &str, &Value),
+) -> Vec<String> {
+    let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(source).detail_type(kind);
+    let entry = entry.detail(detail.to_string()).build();
+    let answer = Client::new(stack.aws.config()).put_events().entries(entry).send().await.unwrap();
+    assert_eq!(answer.failed_entry_count, 0, "{answer:?}");
+    let mut reached = Vec::new();
+    for (function, queues) in queues {
+        for queue in queues {
+            let came = testing::receive(&stack.aws, queue).await;
+            reached.extend(came.iter().map(|_| function.clone()));
+        }
+    }
+    reached
+}
+
+#[test]
+fn each_event_comes_to_whom_it_is_owed_and_each_wake_up_to_its_function() {
+    let stack = Stack::deploy();
+    ask(async {
+        let queues = queues(&stack, NAME).await;
+        let all: BTreeSet<String> = routes().0.iter().map(|(function, _)| logical(function)).collect();
+        assert_eq!(queues.keys().cloned().collect::<BTreeSet<_>>(), all);
+        for kind in Data::KINDS {
+            let mut owed: Vec<String> = routes().takers(kind).map(logical).collect();
+            owed.sort();
+            let detail = json!({ "specversion": "1.0", "type": kind });
+            assert_eq!(reached(&stack, NAME, &queues, ("longshore", kind, &detail)).await, owed, "{kind}");
+            assert!(reached(&stack, NAME, &queues, ("somebody", kind, &detail)).await.is_empty(), "{kind}");
+        }
+        for (function, _) in routes().0 {
+            let detail = json!({ "function": function, "unit": "shop" });
+            let woken = reached(&stack, NAME, &queues, ("longshore", WAKE, &detail)).await;
+            assert_eq!(woken, [logical(function)]);
+        }
+    });
+}
+
+#[test]
+fn what_aws_says_comes_to_intake_but_for_what_is_nobodys_business() {
+    let stack = Stack::deploy();
+    let sample = |name: &str| -> Value {
+        let path = root().join(format!("events/providers/aws/{name}.body"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let ours = |name: &str| {
+        let mut event = sample(name);
+        event["detail"]["project-name"] = format!("{NAME}-builder").into();
+        event
+    };
+    let mut own_alarm = sample("cloudwatch_alarm");
+    own_alarm["detail"]["alarmName"] = format!("{NAME}-owed").into();
+    let taken = [sample("ecr_push"), sample("ecr_delete"), sample("ecr_scan"), sample("ecr_referrer")];
+    let taken = taken.into_iter().chain([sample("inspector_finding"), sample("cloudwatch_alarm")]);
+    let taken = taken.chain([ours("codebuild_succeeded")]).map(|event| (event, 1));
+    let left =
+        [ours("codebuild_in_progress"), sample("codebuild_of_others"), own_alarm].map(|event| (event, 0));
+    ask(async {
+        let queues = queues(&stack, "default").await;
+        assert_eq!(queues.keys().collect::<Vec<_>>(), ["Intake"]);
+        for (event, times) in taken.chain(left) {
+            let text = |name: &str| event[name].as_str().unwrap();
+            let what = (text("source"), text("detail-type"), &event["detail"]);
+            assert_eq!(reached(&stack, "default", &queues, what).await.len(), times, "{event}");
+        }
+    });
+}
