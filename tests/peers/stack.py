@@ -274,7 +274,11 @@ def put_code(stack):
 def create(stack, called):
     """Has CloudFormation make all that moto's knows."""
     known = {key: value for key, value in stack.resources.items() if key not in called}
-    keep = set(known) | set(stack.values)
+    # moto knows no name of a bus that is asked for by reference.
+    buses = {key for key, value in known.items() if value["Type"] == "AWS::Events::EventBus"}
+    for bus in buses:
+        stack.ids[bus] = stack.properties(bus)["Name"]
+    keep = (set(known) | set(stack.values)) - buses
     template = stack.template | {"Resources": stack.resolved(known, keep)}
     client = stack.client("cloudformation")
     client.create_stack(
@@ -285,13 +289,11 @@ def create(stack, called):
         sys.exit(f"{said['StackStatus']}: {said.get('StackStatusReason')}")
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack.name)
     for resource in (one for page in pages for one in page["StackResourceSummaries"]):
-        stack.ids[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
-    stack.ids.pop("", None)
-    # moto tells no id of a bus, of layers and of permissions.
+        if resource["PhysicalResourceId"]:
+            stack.ids[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+    # moto tells no id of layers and of permissions.
     for logical in known:
-        if not stack.ids.get(logical):
-            stack.ids[logical] = known[logical].get("Properties", {}).get("Name") or logical
-        stack.ids[logical] = stack.resolved(stack.ids[logical])
+        stack.ids.setdefault(logical, logical)
 
 
 def deployed(path, name, endpoint):
@@ -319,6 +321,8 @@ def deployed(path, name, endpoint):
         if "Condition" not in resource or stack.condition(resource["Condition"])
     ]
     found = {logical: described(stack, logical) for logical in made}
+    # The policies deny what comes unencrypted, and nobody speaks to moto in any other way.
+    stack.client("s3").delete_bucket_policy(Bucket=stack.ids["Bucket"])
     return {"ids": stack.ids, "outputs": outputs, "called": sorted(called), "found": found}
 
 

@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement, TimeToLiveDescription,
-};
-use longshore_aws::{AwsSecrets, DynamoJournal, Names, S3Blobs, testing};
+use aws_sdk_dynamodb::types::{AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement};
+use longshore_aws::{AwsSecrets, DynamoJournal, Names, S3Blobs, TTL, testing};
 use longshore_events::Event;
 use longshore_frame::lambda::{PlatformClock, routes};
 use longshore_ports::journal::{Commit, Committed, Open};
@@ -14,7 +12,7 @@ use longshore_ports::{Blobs as _, Clock as _, Journal as _, Secrets as _};
 use serde_json::json;
 
 use crate::blocks::binaries;
-use crate::stack::{Stack, ask};
+use crate::stack::{Stack, ask, transformed};
 
 #[test]
 fn what_the_template_makes_is_there_and_the_functions_work_on_it() {
@@ -50,13 +48,22 @@ pub(crate) fn logical(function: &str) -> String {
 }
 
 /// What of a table matters, in an order of its own.
-type Shape = (Vec<KeySchemaElement>, Vec<AttributeDefinition>, Vec<Index>, Option<TimeToLiveDescription>);
+type Shape = (Vec<KeySchemaElement>, Vec<AttributeDefinition>, Vec<Index>);
 type Index = (Option<String>, Option<Vec<KeySchemaElement>>, Option<aws_sdk_dynamodb::types::Projection>);
 
 fn the_table_is_the_one_that_the_journal_expects(stack: &Stack) {
     ask(testing::table(&stack.aws, "as-in-the-tests"));
     let deployed = ask(shape(stack, &stack.variable("Build", "LONGSHORE_TABLE")));
     assert_eq!(deployed, ask(shape(stack, "as-in-the-tests")));
+}
+
+/// moto's CloudFormation leaves both out.
+#[test]
+fn rows_of_the_table_expire_as_the_journal_says_and_it_can_be_set_back_in_time() {
+    let template = transformed();
+    let table = &template["Resources"]["Table"]["Properties"];
+    assert_eq!(table["TimeToLiveSpecification"], json!({ "AttributeName": TTL, "Enabled": true }));
+    assert_eq!(table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
 }
 
 async fn shape(stack: &Stack, table: &str) -> Shape {
@@ -69,8 +76,7 @@ async fn shape(stack: &Stack, table: &str) -> Shape {
     indexes.sort_by(|a, b| a.0.cmp(&b.0));
     let mut attributes = described.attribute_definitions.unwrap_or_default();
     attributes.sort_by(|a, b| a.attribute_name.cmp(&b.attribute_name));
-    let ttl = client.describe_time_to_live().table_name(table).send().await.unwrap();
-    (described.key_schema.unwrap_or_default(), attributes, indexes, ttl.time_to_live_description)
+    (described.key_schema.unwrap_or_default(), attributes, indexes)
 }
 
 fn the_journal_the_bus_and_the_queue_work(stack: &Stack) {

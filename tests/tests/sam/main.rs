@@ -4,6 +4,7 @@
 
 mod blocks;
 mod deployed;
+mod docs;
 mod roles;
 mod rules;
 mod stack;

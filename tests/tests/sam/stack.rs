@@ -49,7 +49,7 @@ pub(crate) struct Stack {
     pub(crate) aws: Aws,
     /// What `stack.py deploy` says.
     pub(crate) said: Value,
-    _moto: Arc<Moto>,
+    pub(crate) moto: Arc<Moto>,
 }
 
 impl Stack {
@@ -63,7 +63,7 @@ impl Stack {
             endpoint: Some(endpoint),
             answer_within: Duration::from_secs(20),
         };
-        Self { aws: account.connect().unwrap(), said, _moto: moto }
+        Self { aws: account.connect().unwrap(), said, moto }
     }
 
     /// What a resource's service says of it.
