@@ -12,11 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::places::{Place, Placed, Places};
+use super::placed::Placed;
+use super::places::{Place, Places};
 
 /// How long a client has to send the head of a request, or to leave a connection idle.
 const HEAD: Duration = Duration::from_secs(30);
-/// Connections at a time; then those without a request under way give way, and where there is none, who comes waits.
+/// Connections at a time; then those without a request under way give way, then those that keep us waiting for their
+/// bytes, and where there is none, who comes waits.
 const CONNECTIONS: usize = 512;
 /// The most that is read ahead, or kept to be sent, of a connection, in bytes; the head of a request must fit.
 const BUFFER: usize = 128 << 10;

@@ -20,6 +20,7 @@ mod listen;
 mod log;
 mod logs;
 mod options;
+mod placed;
 mod places;
 mod pushes;
 mod routes;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod disk;
 pub(crate) mod http;
 
 use std::io::{BufRead as _, BufReader};

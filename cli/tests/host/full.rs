@@ -1,47 +1,13 @@
 //! A disk that is full for a while.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use longshore_intake::sign;
 use longshore_ports::{BlobRef, Secret};
 
+use crate::common::disk::Disk;
 use crate::common::http::{Answer, send};
 use crate::world::{Host, World};
-
-/// A small file system of its own for the data folder.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// Nothing where this user may not mount.
-    fn mount(at: &Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=24m,mode=700", "longshore-test"]).arg(at);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then(|| Self(at.to_owned()))
-    }
-
-    /// Takes all the room that is left, to the last byte.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("ballast")).unwrap();
-        for size in [1 << 20, 4 << 10, 1] {
-            while file.write_all(&vec![1; size]).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.0.join("ballast")).unwrap();
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 /// A push that GitHub tells of.
 fn tell(host: &Host, number: usize) -> Answer {
@@ -83,7 +49,7 @@ fn branches(host: &Host) -> Vec<String> {
 #[test]
 fn a_full_disk_refuses_loses_nothing_and_takes_again_when_there_is_room() {
     let world = World::new();
-    let Some(disk) = Disk::mount(&world.data()) else {
+    let Some(disk) = Disk::mount(&world.data(), 24) else {
         return eprintln!("skipped: this user may not mount a file system");
     };
     let mut host = world.up();

@@ -11,6 +11,7 @@ mod chance;
 mod client;
 mod crane;
 mod forge;
+mod full;
 mod host;
 mod images;
 mod providers;

@@ -1,5 +1,7 @@
 //! How a decision becomes one commit, and how commits are written.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use longshore_events::{Event, EventId, InvalidName, Link, types::EventDeadlettered};
 use longshore_ports::{
     PortError,
@@ -11,7 +13,7 @@ use longshore_ports::{
 
 use crate::{
     At, Cause, Decision, Function, Lease, Said,
-    handle::{Delivery, Run, Stage, holder},
+    handle::{Delivery, Run, Stage, UNANSWERED, holder},
     retry,
 };
 
@@ -138,13 +140,21 @@ impl<F: Function> Run<'_, F> {
     /// reply was lost: read again.
     pub(crate) async fn try_commit(&self, commit: &Commit) -> Result<Option<UnitRow>, PortError> {
         match self.write_all(commit).await {
-            Ok(()) => Ok(Some(commit.unit.as_ref().map(|write| write.row.clone()).unwrap_or_default())),
-            Err(CommitError::Port(error)) if !error.is_temporary() => Err(error),
+            Ok(()) => {
+                self.unanswered.store(0, Relaxed);
+                Ok(Some(commit.unit.as_ref().map(|write| write.row.clone()).unwrap_or_default()))
+            }
+            Err(CommitError::Port(error)) if !error.is_temporary() || self.given_up() => Err(error),
             Err(error) => {
                 tracing::debug!(function = F::NAME, %error, "read again");
                 Ok(None)
             }
         }
+    }
+
+    /// The journal has been asked often enough for now.
+    fn given_up(&self) -> bool {
+        self.unanswered.fetch_add(1, Relaxed) + 1 >= UNANSWERED
     }
 
     async fn write_all(&self, commit: &Commit) -> Result<(), CommitError> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use jiff::Timestamp;
 use longshore_events::{Event, EventId, Takes};
@@ -14,6 +15,8 @@ use crate::{At, Cause, Decision, Failure, Function, Lease, Told, commit::Plan};
 
 /// Looks of one unit in one invocation, conflicts included, after which the sweep tries later.
 pub(crate) const LOOKS: u32 = 100;
+/// Commits in a row that may go without a good answer: one reply may be lost, but a journal that is out is left alone.
+pub(crate) const UNANSWERED: u32 = 3;
 
 /// What every function needs of the outside to run at all.
 #[derive(Clone)]
@@ -72,7 +75,7 @@ pub async fn handle<F: Function>(
     invocation: &str,
     call: Call,
 ) -> Result<(), PortError> {
-    let mut run = Run { function, frame, invocation, freed: VecDeque::new() };
+    let mut run = Run { function, frame, invocation, freed: VecDeque::new(), unanswered: AtomicU32::new(0) };
     let mut next = Some(call);
     while let Some(call) = next {
         match call {
@@ -91,6 +94,8 @@ pub(crate) struct Run<'a, F> {
     pub(crate) invocation: &'a str,
     /// Events that waited for a unit that this invocation freed.
     freed: VecDeque<EventId>,
+    /// Commits since the last that was answered.
+    pub(crate) unanswered: AtomicU32,
 }
 
 /// An event on its way to one unit.

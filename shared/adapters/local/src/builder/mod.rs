@@ -9,6 +9,7 @@ mod group;
 mod log;
 mod process;
 mod record;
+mod room;
 mod run;
 
 use std::collections::{BTreeMap, HashMap};
@@ -199,7 +200,17 @@ impl Inner {
 
     async fn run(&self, order: &BuildOrder, source: (&Service, &ServiceSource)) -> BuildStatus {
         let mut run = run::Run::new(self, order, source);
-        let ended = run.all().await;
+        let mut ended = run.all().await;
+        for _ in 1..room::TRIES {
+            let Some(reason) = ended.as_ref().err().filter(|why| room::was_missing(why, &self.folder)) else {
+                break;
+            };
+            let (service, commit) = (&order.service, &order.commit);
+            tracing::error!(%service, %commit, reason, "the disk is full; the build begins again when there is room");
+            room::comes(&self.folder).await;
+            run = run::Run::new(self, order, source);
+            ended = run.all().await;
+        }
         let times = run.times;
         let logs_ref = self.keep_log(&self.log_path(order)).await;
         match ended {
