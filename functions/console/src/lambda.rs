@@ -11,18 +11,21 @@ use serde_json::Value;
 
 /// The console over its adapters. What runs is asked of the process runner behind the socket that `LONGSHORE_RUNNER`
 /// names; without it, nobody is asked.
-pub(crate) fn console(stack: &LambdaStack) -> Console {
+///
+/// # Errors
+/// When a name that the blobs need is not set.
+pub(crate) fn console(stack: &LambdaStack) -> Result<Console, Error> {
     let runner = required("LONGSHORE_RUNNER").ok();
     let workloads = runner.map(|socket| Arc::new(RunnerClient::new(socket.into())) as Arc<dyn Workloads>);
-    Console {
+    Ok(Console {
         journal: stack.journal.clone(),
-        blobs: stack.frame.blobs.clone(),
+        blobs: stack.blobs()?,
         workloads,
         policy: stack.policy.clone(),
-        clock: stack.frame.clock.clone(),
+        clock: stack.clock.clone(),
         routes: routes(),
         host: None,
-    }
+    })
 }
 
 /// Answers an HTTP request.

@@ -11,7 +11,7 @@ use serde_json::Value;
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
-        let console = lambda::console(&stack);
-        answer(async |payload: Value, _| lambda::take(&console, &*stack.secrets, &payload).await).await
+        let (console, secrets) = (lambda::console(&stack)?, stack.secrets()?);
+        answer(async |payload: Value, _| lambda::take(&console, &*secrets, &payload).await).await
     })
 }
