@@ -8,6 +8,8 @@ the physical ids by logical id, the outputs, which resources moto's CloudFormati
 to their own services, with the very properties of the template, and what the services say of every resource. Code and layers are empty archives.
 """
 
+
+import ast
 import functools
 import io
 import json
@@ -223,7 +225,9 @@ def described(stack, logical):
             return rule | {"Targets": targets}
         case "AWS::IAM::Role":
             (name,) = call("iam", "list_role_policies", RoleName=id)["PolicyNames"]
-            return call("iam", "get_role_policy", RoleName=id, PolicyName=name)["PolicyDocument"]
+            policy = call("iam", "get_role_policy", RoleName=id, PolicyName=name)["PolicyDocument"]
+            # moto writes down what it was given as Python says it.
+            return ast.literal_eval(policy) if isinstance(policy, str) else policy
         case "AWS::Lambda::EventInvokeConfig":
             function = wanted("FunctionName")
             return call("lambda", "get_function_event_invoke_config", FunctionName=function)

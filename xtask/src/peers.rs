@@ -81,7 +81,7 @@ const MOTO: Module = Module {
     name: "moto.server",
     requirements: "tests/peers/moto.txt",
     version: "5.2.1",
-    also: &[],
+    also: &[("moto-python", "")],
 };
 
 /// The tools for the template of AWS, and AWS's command-line client, which the documentation speaks.

@@ -74,6 +74,12 @@ const TASKS: &[Task] = &[
         run: sam,
     },
     Task {
+        name: "cost",
+        arguments: Arguments::None,
+        about: "count what a release and a month at rest cost on AWS, and write docs/cost.md",
+        run: cost,
+    },
+    Task {
         name: "sizes",
         arguments: Arguments::None,
         about: "how long functions and files are",
@@ -143,6 +149,12 @@ fn schemas(context: &Context, _: &[String]) -> Result<(), Failure> {
 fn sam(context: &Context, _: &[String]) -> Result<(), Failure> {
     let cargo = ["test", "--quiet", "--package", "longshore-tests", "--test", "sam", "--", "generate"];
     run("sam", context.cargo(cargo).env("LONGSHORE_WRITE_SAM", "1"))
+}
+
+/// As the schemas, on the stack that the end-to-end tests make.
+fn cost(context: &Context, _: &[String]) -> Result<(), Failure> {
+    let cargo = ["test", "--package", "longshore-tests", "--all-features", "--test", "relay", "--", "cost"];
+    run("cost", context.cargo(cargo).env("LONGSHORE_WRITE_COST", "1"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The timeline: the events of a chain.
+//! The timeline: the events of a chain, or of all chains about a commit.
 
 use std::collections::HashMap;
 
@@ -14,30 +14,35 @@ use crate::{Console, Refused};
 
 /// Events of one timeline, at most.
 const EVENTS: usize = 1_000;
+/// Events about a commit whose chains are told, at most.
+const NEWEST: usize = 100;
 
 impl Console {
     pub(crate) async fn timeline(&self, asked: &TimelineQuery) -> Result<Timeline, Refused> {
-        let chain = match asked {
+        let chains = match asked {
             TimelineQuery { chain: Some(chain), .. } => {
-                ChainId::new(chain).map_err(|error| Refused::missing(error.to_string()))?
+                vec![ChainId::new(chain).map_err(|error| Refused::missing(error.to_string()))?]
             }
             TimelineQuery { service: Some(service), .. } => {
-                self.chain_of_service(service).await?.ok_or_else(|| unknown(service))?
+                vec![self.chain_of_service(service).await?.ok_or_else(|| unknown(service))?]
             }
-            TimelineQuery { commit: Some(commit), .. } => {
-                self.chain_of_commit(commit).await?.ok_or_else(|| unknown(commit))?
-            }
+            TimelineQuery { commit: Some(commit), .. } => self.chains_of_commit(commit).await?,
             _ => {
                 let message = "name a service, a commit or a chain".into();
                 return Err(Refused { status: 400, code: None, message });
             }
         };
-        let query = EventQuery { chain: Some(chain.clone()), limit: EVENTS, ..EventQuery::default() };
-        let page = self.journal.events(&query).await?;
-        if page.events.is_empty() {
-            return Err(Refused::missing(format!("there is no chain {chain}")));
+        let mut events = Vec::new();
+        for chain in &chains {
+            let query = EventQuery { chain: Some(chain.clone()), limit: EVENTS, ..EventQuery::default() };
+            events.extend(self.journal.events(&query).await?.events);
         }
-        Ok(told(chain.as_str(), &page.events))
+        let first = chains.first().map_or("", ChainId::as_str);
+        if events.is_empty() {
+            return Err(Refused::missing(format!("there is no chain {first}")));
+        }
+        events.sort_by_key(|recorded| recorded.seq);
+        Ok(told(first, &events))
     }
 
     /// The chain of the newest fact about a service, found by the heads of what is said about services.
@@ -62,16 +67,24 @@ impl Console {
         Ok(newest.map(|(_, chain)| chain))
     }
 
-    /// The chain of the newest event about the commit that begins so; 4 digits at least.
-    async fn chain_of_commit(&self, digits: &str) -> Result<Option<ChainId>, Refused> {
+    /// The chains of the newest events about the commit that begins so; 4 digits at least. There are several where a push
+    /// was heard of in more than one way, or a service was taken back.
+    async fn chains_of_commit(&self, digits: &str) -> Result<Vec<ChainId>, Refused> {
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if digits.len() < 4 || !digits.bytes().all(is_digit) {
-            return Ok(None);
+            return Err(unknown(digits));
         }
         let commit = Some(digits.to_owned());
-        let query = EventQuery { commit, newest: true, limit: 1, ..EventQuery::default() };
-        let found = self.journal.events(&query).await?.events.pop();
-        Ok(found.map(|found| found.event.link.chain))
+        let query = EventQuery { commit, newest: true, limit: NEWEST, ..EventQuery::default() };
+        let mut found = self.journal.events(&query).await?.events;
+        found.sort_by_key(|recorded| recorded.seq);
+        let mut chains: Vec<ChainId> = Vec::new();
+        for Recorded { event, .. } in found {
+            if !chains.contains(&event.link.chain) {
+                chains.push(event.link.chain);
+            }
+        }
+        if chains.is_empty() { Err(unknown(digits)) } else { Ok(chains) }
     }
 }
 

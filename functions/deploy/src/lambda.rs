@@ -1,15 +1,19 @@
-//! What `deploy` stands on as a Lambda function: the process runner behind the socket that `LONGSHORE_RUNNER` names,
-//! and the host's registry at the address that `LONGSHORE_REGISTRY` names, with the secret `token`.
+//! What `deploy` stands on as a Lambda function: the process runner behind the socket that `LONGSHORE_RUNNER` names; ECR
+//! for the images that lie there; and for those without a registry in their name the host's, at the address that
+//! `LONGSHORE_REGISTRY` names, with the secret `token`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use longshore_aws::EcrRegistry;
 use longshore_aws::lambda::LambdaStack;
 use longshore_deploy::Deploy;
+use longshore_events::ImageName;
 use longshore_forge::ForgeGit;
 use longshore_frame::lambda::{Error, POLL_MS, required};
 use longshore_oci::client::{Credentials, Registries};
-use longshore_ports::Secrets as _;
+use longshore_ports::{PortError, Registry, Resolved, Secrets as _};
 use longshore_runner::RunnerClient;
 
 /// The function over its adapters.
@@ -29,8 +33,27 @@ pub(crate) async fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
         policy: stack.policy.clone(),
         workloads: Arc::new(runner),
         git: Arc::new(ForgeGit::alone(&stack.policy, secrets)?),
-        registry: Arc::new(Registries::new(credentials).with_own(registry)),
+        registry: Arc::new(Images {
+            ecr: EcrRegistry::new(&stack.aws),
+            others: Registries::new(credentials).with_own(registry),
+        }),
         facts: stack.journal.clone(),
         poll_ms: POLL_MS,
     })
+}
+
+/// Asks each image's own registry.
+struct Images {
+    ecr: EcrRegistry,
+    others: Registries,
+}
+
+#[async_trait]
+impl Registry for Images {
+    async fn resolve(&self, image: &ImageName, reference: &str) -> Result<Option<Resolved>, PortError> {
+        if EcrRegistry::holds(image) {
+            return self.ecr.resolve(image, reference).await;
+        }
+        self.others.resolve(image, reference).await
+    }
 }

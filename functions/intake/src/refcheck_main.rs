@@ -6,13 +6,30 @@ use std::sync::Arc;
 
 use longshore_aws::lambda::LambdaStack;
 use longshore_forge::ForgeGit;
-use longshore_frame::lambda::{main as run_main, run};
+use longshore_frame::Function as _;
+use longshore_frame::lambda::{Error, answer, main as run_main, take};
 use longshore_intake::RefCheck;
+use longshore_policy::Repository;
+use serde_json::Value;
 
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
         let git = Arc::new(ForgeGit::alone(&stack.policy, stack.secrets()?)?);
-        run(RefCheck { git, policy: stack.policy.clone() }, stack.frame()?).await
+        let (function, frame) = (RefCheck { git, policy: stack.policy.clone() }, stack.frame()?);
+        let (stack, function, frame) = (&stack, &function, &frame);
+        answer(async move |payload, invocation| match payload.get("detail-type").and_then(Value::as_str) {
+            Some("Scheduled Event") => all(stack).await,
+            _ => take(function, frame, &invocation, &payload).await,
+        })
+        .await
     })
+}
+
+/// Wakes the check of each repository: one that nobody ever pushed to where we heard it has no unit that is due.
+async fn all(stack: &LambdaStack) -> Result<Value, Error> {
+    let unit = |repository: &Repository| (RefCheck::NAME.to_owned(), repository.name.to_string());
+    let units: Vec<_> = stack.policy.repositories.iter().map(unit).collect();
+    stack.journal.wake(&units).await?;
+    Ok(Value::Null)
 }

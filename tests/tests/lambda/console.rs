@@ -1,17 +1,20 @@
 //! The command line against a stack: `--host aws:<stack>`, with the console behind its function URL.
 
+use std::sync::{Arc, Mutex};
+
 use longshore_events::{Data, types::RequestKind};
 use serde_json::{Value, json};
 
-use crate::bridge::url_of;
 use crate::runner::Runner;
 use crate::sandbox::program;
 use crate::stage::Stage;
+use crate::url::url_of;
 
 /// A stage whose console is served, and which has a stack.
 fn served() -> Stage {
     let stage = Stage::open();
-    let url = url_of(stage.start("console"));
+    let console = Arc::new(Mutex::new(stage.start("console")));
+    let url = url_of(move |payload| Some(console.lock().unwrap().invoke(payload).unwrap()));
     stage.stack("longshore", &[("ConsoleUrl", &url), ("SecretName", "longshore")]);
     stage
 }

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the platform's part: its environment and its clock")]
 
-mod bridge;
 mod build;
 mod console;
 mod decide;
@@ -12,3 +11,4 @@ mod registry;
 mod runner;
 mod sandbox;
 mod stage;
+mod url;

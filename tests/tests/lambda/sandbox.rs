@@ -2,6 +2,7 @@
 //!
 //! Source: "Using the Lambda runtime API for custom runtimes", AWS documentation.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -57,7 +58,7 @@ enum Said {
 
 impl Sandbox {
     /// Starts a function with these variables and no others, and waits until it asks for work.
-    pub(crate) fn start(function: &str, variables: &[(&str, String)]) -> Self {
+    pub(crate) fn start(function: &str, variables: &[(impl AsRef<OsStr> + Clone, String)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut command = command(function, variables);
@@ -78,13 +79,9 @@ impl Sandbox {
     /// The answer to an invocation, or its error.
     pub(crate) fn invoke(&mut self, payload: &Value) -> Result<Value, Value> {
         self.begin(payload);
-        let said = match self.hear() {
-            Said::Response(response) => Ok(response),
-            Said::Error(error) => Err(error),
-            Said::Next => panic!("it asked for more before it answered"),
-        };
-        self.until_next();
-        said
+        self.wait(PATIENCE).unwrap_or_else(|| {
+            panic!("the function says nothing; ended: {:?}", self.child.try_wait().unwrap())
+        })
     }
 
     /// Gives it an invocation, and does not wait for the answer. Says how the platform names the invocation.
@@ -96,6 +93,17 @@ impl Sandbox {
         let invocation = Invocation { id: id.clone(), deadline_ms, payload: payload.to_string() };
         self.api.invocations.send(invocation).unwrap();
         format!("{}/{id}", self.name)
+    }
+
+    /// The answer to what was begun, or its error; `None` when there is none within this time.
+    pub(crate) fn wait(&mut self, within: Duration) -> Option<Result<Value, Value>> {
+        let said = match self.api.said.recv_timeout(within).ok()? {
+            Said::Response(response) => Ok(response),
+            Said::Error(error) => Err(error),
+            Said::Next => panic!("it asked for more before it answered"),
+        };
+        self.until_next();
+        Some(said)
     }
 
     /// Kills it where it is.
@@ -130,12 +138,12 @@ pub(crate) fn gives_up(function: &str, variables: &[(&str, String)]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn command(function: &str, variables: &[(&str, String)]) -> Command {
+fn command(function: &str, variables: &[(impl AsRef<OsStr> + Clone, String)]) -> Command {
     program(&format!("longshore-{function}"), variables)
 }
 
 /// A built program with these variables and no others.
-pub(crate) fn program(name: &str, variables: &[(&str, String)]) -> Command {
+pub(crate) fn program(name: &str, variables: &[(impl AsRef<OsStr> + Clone, String)]) -> Command {
     let mut command = Command::new(folder().join(name));
     let path = std::env::var_os("PATH").unwrap_or_default();
     command.env_clear().env("PATH", path).envs(variables.iter().cloned()).stdin(Stdio::null());

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use longshore_frame::lambda::routes;
 
+use crate::stack::{root, template};
+
 /// Set by `cargo xtask sam`.
 const WRITE: &str = "LONGSHORE_WRITE_SAM";
 
@@ -26,13 +28,9 @@ const VALUES: &[(&str, &str)] = &[
     ("LONGSHORE_WAKES", "!Ref Wakes"),
 ];
 
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-pub(crate) fn template() -> PathBuf {
-    root().join("infra/sam/template.yaml")
-}
+/// What also runs by the clock: function, name, rate, and what for.
+const SCHEDULES: &[(&str, &str, &str, &str)] =
+    &[("refcheck", "Hourly", "rate(1 hour)", "Finds repositories of which no push was ever heard")];
 
 /// The Lambda binaries by function: the source of each one's `main`.
 pub(crate) fn binaries() -> BTreeMap<String, PathBuf> {
@@ -98,6 +96,10 @@ fn block(function: &str, source: &Path) -> String {
         let woken =
             format!("source: [longshore]\ndetail-type: [{wake}]\ndetail: {{ function: [{function}] }}");
         block.push_str(&format!("Events:\n{}{}", rule("Told", &told), rule("Woken", &woken)));
+        for (_, name, rate, why) in SCHEDULES.iter().filter(|(of, ..)| *of == function) {
+            let properties = format!("Schedule: {rate}\n      Description: {why}");
+            block.push_str(&format!("  {name}:\n    Type: Schedule\n    Properties:\n      {properties}\n"));
+        }
     }
     block
 }

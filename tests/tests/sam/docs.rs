@@ -1,7 +1,6 @@
 //! `docs/aws.md`: the commands that can run here do, on a stack on moto; and the configuration that it begins with is right.
 
-use crate::blocks::root;
-use crate::stack::{Stack, output, peer};
+use crate::stack::{Stack, output, peer, root};
 
 /// The blocks of a page that are marked to be run.
 fn blocks(page: &str) -> Vec<String> {

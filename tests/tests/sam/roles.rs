@@ -13,6 +13,7 @@ const WILDCARDS: &[(&str, &str)] = &[
     // The services' repositories are made as services come; a prefix bounds them.
     ("BuildRole", "repository/${RepositoryPrefix}/*"),
     ("BuilderRole", "repository/${RepositoryPrefix}/*"),
+    ("DeployRole", "repository/${RepositoryPrefix}/*"),
     // ecr:GetAuthorizationToken knows no resources.
     ("BuilderRole", "*"),
     // Large data is named by its content.

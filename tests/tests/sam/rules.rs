@@ -10,9 +10,8 @@ use longshore_events::Data;
 use longshore_frame::lambda::routes;
 use serde_json::{Value, json};
 
-use crate::blocks::root;
 use crate::deployed::logical;
-use crate::stack::{NAME, Stack, ask};
+use crate::stack::{NAME, Stack, ask, root};
 
 /// The queues of the rules of a bus, by the functions that the rules are for.
 async fn queues(stack: &Stack, bus: &str) -> BTreeMap<String, Vec<String>> {

@@ -1,5 +1,6 @@
 //! The template as CloudFormation has it, and a stack of it on moto, by `tests/peers/stack.py`.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,10 +9,18 @@ use longshore_aws::testing::Moto;
 use longshore_aws::{Account, Aws, Keys};
 use serde_json::Value;
 
-use crate::blocks::{root, template};
-
 /// The stack's name.
 pub(crate) const NAME: &str = "longshore";
+
+/// The root of the sources.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The template.
+pub(crate) fn template() -> PathBuf {
+    root().join("infra/sam/template.yaml")
+}
 
 /// A program of the peers, ready to run.
 pub(crate) fn peer(program: &str, arguments: &[&str]) -> Command {
@@ -83,6 +92,6 @@ impl Stack {
 /// Waits for an answer, on the one runtime of the test: connections belong to theirs.
 pub(crate) fn ask<T>(question: impl Future<Output = T>) -> T {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    let make = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let make = || tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     RUNTIME.get_or_init(make).block_on(question)
 }

@@ -1,7 +1,6 @@
 //! The tools for templates find nothing. What they are told to overlook stands in `infra/sam/checkov.yaml`, with reasons.
 
-use crate::blocks::template;
-use crate::stack::{output, peer, transformed};
+use crate::stack::{output, peer, template, transformed};
 
 #[test]
 fn sam_and_cfn_lint_find_nothing_in_the_template() {

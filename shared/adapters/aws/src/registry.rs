@@ -34,6 +34,11 @@ impl EcrRegistry {
     pub fn new(aws: &Aws) -> Self {
         Self { client: Client::new(&aws.config), region: aws.account.region.clone() }
     }
+
+    /// Whether an image lies in ECR, by its name.
+    pub fn holds(image: &ImageName) -> bool {
+        place(image).is_some()
+    }
 }
 
 /// Where an image lies: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>`.

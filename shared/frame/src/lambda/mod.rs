@@ -114,7 +114,10 @@ pub async fn run<F: Function>(function: F, frame: Frame) -> Result<(), Error> {
 }
 
 /// Takes one message, or a batch, whose answer names the messages that failed.
-async fn take<F: Function>(
+///
+/// # Errors
+/// When one message alone cannot be read or fails, or the payload is nothing that is known.
+pub async fn take<F: Function>(
     function: &F,
     frame: &Frame,
     invocation: &Invocation,

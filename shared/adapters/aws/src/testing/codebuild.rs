@@ -23,13 +23,13 @@ pub(super) struct Builds {
     variables: HashMap<String, Value>,
     /// By id, as they were when they had ended.
     ended: HashMap<String, Value>,
-    /// By service, what is said in place of moto's words.
+    /// By service or commit, what is said in place of moto's words.
     states: HashMap<String, Value>,
 }
 
 impl Builds {
-    pub(super) fn stand(&mut self, service: &str, state: Value) {
-        self.states.insert(service.to_owned(), state);
+    pub(super) fn stand(&mut self, what: &str, state: Value) {
+        self.states.insert(what.to_owned(), state);
     }
 
     /// What is answered without moto: a start under a token that is known.
@@ -74,9 +74,11 @@ impl Builds {
             return;
         }
         let variables = self.variables.get(&id).cloned().unwrap_or_default();
-        let service =
-            variables.as_array().into_iter().flatten().find(|one| one["name"] == "LONGSHORE_SERVICE");
-        let state = service.and_then(|one| self.states.get(one["value"].as_str()?));
+        let value = |name: &str| {
+            let found = variables.as_array()?.iter().find(|one| one["name"] == name)?;
+            self.states.get(found["value"].as_str()?)
+        };
+        let state = value("LONGSHORE_COMMIT").or_else(|| value("LONGSHORE_SERVICE"));
         for (name, value) in state.and_then(Value::as_object).into_iter().flatten() {
             build[name] = value.clone();
         }

@@ -5,6 +5,7 @@
 mod codebuild;
 mod moto;
 mod proxy;
+mod record;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -28,6 +29,7 @@ use crate::{Aws, EcrRegistry, INDEXES, TTL};
 
 pub use moto::Moto;
 pub use proxy::{Fault, Proxy};
+pub use record::Asked;
 
 /// Makes the journal's table.
 pub async fn table(aws: &Aws, name: &str) {
@@ -169,6 +171,11 @@ pub async fn project(aws: &Aws, name: &str) {
     project.environment(environment).service_role(role).send().await.unwrap();
 }
 
+/// Makes a repository of ECR.
+pub async fn repository(aws: &Aws, name: &str) {
+    aws_sdk_ecr::Client::new(aws.config()).create_repository().repository_name(name).send().await.unwrap();
+}
+
 /// Puts a manifest without layers into ECR, under a tag; its digest. A repository or a tag that is there stays.
 pub async fn image(aws: &Aws, repository: &str, tag: &str) -> Digest {
     let client = aws_sdk_ecr::Client::new(aws.config());
@@ -228,6 +235,24 @@ pub async fn end_claims(aws: &Aws, table: &str) -> usize {
         update.expression_attribute_values(":past", past).send().await.unwrap();
     }
     claimed.len()
+}
+
+/// Ends the claim of one invocation, which is dead, as if its time had passed.
+pub async fn end_claim(aws: &Aws, table: &str, invocation: &str) {
+    let client = aws_sdk_dynamodb::Client::new(aws.config());
+    let held = AttributeValue::S(invocation.to_owned());
+    for row in rows(aws, table).await.into_iter().filter(|row| row.get("claim") == Some(&held)) {
+        let update =
+            client.update_item().table_name(table).key("pk", row["pk"].clone()).key("sk", row["sk"].clone());
+        let update = update.update_expression("SET #until = :past, #wake = :past");
+        let update = update.condition_expression("#claim = :held");
+        let update = update.expression_attribute_names("#until", "until");
+        let update = update.expression_attribute_names("#wake", "wake");
+        let update = update.expression_attribute_names("#claim", "claim");
+        let update = update.expression_attribute_values(":past", AttributeValue::N("1".into()));
+        // Somebody may have taken it over meanwhile.
+        let _ = update.expression_attribute_values(":held", held.clone()).send().await;
+    }
 }
 
 async fn rows(aws: &Aws, table: &str) -> Vec<item::Item> {

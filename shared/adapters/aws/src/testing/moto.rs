@@ -1,6 +1,7 @@
 //! moto, started once for each process of tests and ended by its pid.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -27,12 +28,13 @@ impl Moto {
 
     /// One for the caller alone.
     pub fn start() -> Arc<Self> {
-        let mut command = Command::new("moto_server");
+        let mut command = Command::new("moto-python");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../tests/peers/aws.py"));
         // It takes a free port by itself, and says which.
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| {
-            panic!("moto_server: {error}; run `cargo xtask peers`, and the tests by `cargo xtask test`")
+            panic!("moto-python: {error}; run `cargo xtask peers`, and the tests by `cargo xtask test`")
         });
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| Some(line.split_once("Running on http://")?.1.to_owned()));

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::codebuild::Builds;
+use super::record::{self, Asked};
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,7 @@ struct Script {
     /// Also to what is sent again because its answer was lost.
     harsh: bool,
     calls: Vec<String>,
+    asked: Vec<Asked>,
     builds: Builds,
     done: HashMap<String, (StatusCode, Bytes)>,
 }
@@ -56,8 +58,8 @@ struct Script {
 pub struct Proxy {
     script: Arc<Mutex<Script>>,
     client: Client<HttpConnector, Full<Bytes>>,
-    /// moto puts a table back as it was when a transaction fails, and with it what others wrote meanwhile.
-    table: Arc<tokio::sync::Mutex<()>>,
+    /// moto does one thing at a time, or loses some of it: of DynamoDB, and of the queues and the bus that fills them.
+    alone: Arc<[tokio::sync::Mutex<()>; 2]>,
     moto: String,
     /// `http://host:port`.
     pub endpoint: String,
@@ -70,7 +72,7 @@ impl Proxy {
         let proxy = Self {
             script: Arc::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
-            table: Arc::default(),
+            alone: Arc::default(),
             moto: moto.to_owned(),
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
         };
@@ -96,9 +98,10 @@ impl Proxy {
         (script.weather, script.harsh) = (Some(seed), harsh);
     }
 
-    /// From now on the builds of a service stand so: `state` is what CodeBuild says of them in place of moto's.
-    pub fn build(&self, service: &str, state: Value) {
-        self.script().builds.stand(service, state);
+    /// From now on the builds of a service, or of a commit, stand so: `state` is what CodeBuild says of them in place of
+    /// moto's. What is said of a commit counts more.
+    pub fn build(&self, what: &str, state: Value) {
+        self.script().builds.stand(what, state);
     }
 
     /// The starts of builds so far, as they were asked for.
@@ -115,6 +118,11 @@ impl Proxy {
     /// The actions since the last time.
     pub fn calls(&self) -> Vec<String> {
         std::mem::take(&mut self.script().calls)
+    }
+
+    /// All calls since the last time, with who made them.
+    pub fn asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.script().asked)
     }
 
     fn script(&self) -> std::sync::MutexGuard<'_, Script> {
@@ -164,9 +172,14 @@ impl Call<'_> {
     async fn forward(&self, body: Bytes) -> Response<Full<Bytes>> {
         let Self { proxy, parts, action } = self;
         let target = parts.headers.get("x-amz-target");
-        let _alone = match target.filter(|target| target.as_bytes().starts_with(b"DynamoDB")) {
-            Some(_) => Some(proxy.table.lock().await),
-            None => None,
+        let of = |service: &[u8]| target.is_some_and(|target| target.as_bytes().starts_with(service));
+        let [table, queues] = &*proxy.alone;
+        let _alone = if of(b"DynamoDB") {
+            Some(table.lock().await)
+        } else if of(b"AmazonSQS") || of(b"AWSEvents") {
+            Some(queues.lock().await)
+        } else {
+            None
         };
         let token = token(action, &body);
         let done = token.as_ref().and_then(|token| proxy.script().done.get(token).cloned());
@@ -192,6 +205,9 @@ impl Call<'_> {
         let answer = proxy.client.request(request.body(Full::new(body.clone())).unwrap()).await.unwrap();
         let (head, answer) = answer.into_parts();
         let answer = answer.collect().await.unwrap().to_bytes();
+        if let Some(asked) = record::asked(parts, &body) {
+            proxy.script().asked.push(Asked { answered: answer.len(), ..asked });
+        }
         if let Some(token) = token.filter(|_| head.status.is_success()) {
             proxy.script().done.insert(token, (head.status, answer.clone()));
         }

@@ -9,20 +9,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::Sandbox;
-
-/// Serves a function; answers the address. It ends with the test's process.
-pub(crate) fn url_of(mut function: Sandbox) -> String {
+/// Serves a function over HTTP; answers the address. `invoke` gives a payload to the function; `None` is that it died. It
+/// ends with the test's process.
+pub(crate) fn url_of(invoke: impl Fn(&Value) -> Option<Value> + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let stream = stream.unwrap();
-            // Whoever asks may keep the connection: it is closed after each answer.
-            if let Some(payload) = request(&stream) {
-                let answer = function.invoke(&payload).unwrap();
-                respond(&stream, &answer);
-            }
+            let (stream, invoke) = (stream.unwrap(), invoke.clone());
+            std::thread::spawn(move || {
+                // Whoever asks may keep the connection: it is closed after each answer.
+                if let Some(payload) = request(&stream) {
+                    let died =
+                        || json!({ "statusCode": 502, "headers": {}, "body": "", "isBase64Encoded": false });
+                    respond(&stream, &invoke(&payload).unwrap_or_else(died));
+                }
+            });
         }
     });
     url
@@ -64,6 +66,6 @@ fn respond(mut stream: &TcpStream, answer: &Value) {
     for (name, value) in answer["headers"].as_object().unwrap() {
         head += &format!("{name}: {}\r\n", value.as_str().unwrap());
     }
-    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    stream.write_all(&body).unwrap();
+    // Whoever asked may be gone.
+    let _ = stream.write_all(format!("{head}\r\n").as_bytes()).and_then(|()| stream.write_all(&body));
 }

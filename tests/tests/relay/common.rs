@@ -1,0 +1,4 @@
+//! Where the forge looks for HTTP.
+
+#[path = "../../../cli/tests/common/http.rs"]
+pub(crate) mod http;
