@@ -214,13 +214,21 @@ fn a_push_that_touches_nothing_of_the_service_says_its_last_image_again() {
 /// As for `deploy`: what this build stores, and that what any release stored loads.
 #[test]
 fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stored");
-    let mut unit = Unit::new(Some(Relation::Same));
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/build");
+    let mut unit = Unit::new(Some(Relation::Behind));
     unit.hears(true);
-    let building = serde_json::to_string_pretty(&unit.state).unwrap() + "\n";
+    let waiting = pretty(&unit.state);
+    unit.seen.tip = Some(Relation::Same);
+    unit.passes(3_000);
+    let (building, start) = (pretty(&unit.state), pretty(&unit.last.effects[0]));
     unit.ends(built());
-    let ended = serde_json::to_string_pretty(&unit.state).unwrap() + "\n";
-    for (name, now) in [("state-building.json", building), ("state-ended.json", ended)] {
+    let files = [
+        ("state-waiting.json", waiting),
+        ("state-building.json", building),
+        ("effect-start.json", start),
+        ("state-ended.json", pretty(&unit.state)),
+    ];
+    for (name, now) in files {
         let path = folder.join("0.1").join(name);
         if !path.exists() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -230,8 +238,17 @@ fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
     }
     for release in std::fs::read_dir(folder).unwrap() {
         for file in std::fs::read_dir(release.unwrap().path()).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            serde_json::from_str::<State>(&text).unwrap();
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            if path.file_name().unwrap().to_str().unwrap().starts_with("effect-") {
+                serde_json::from_str::<BuildOrder>(&text).unwrap();
+            } else {
+                serde_json::from_str::<State>(&text).unwrap();
+            }
         }
     }
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap() + "\n"
 }

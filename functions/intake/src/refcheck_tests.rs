@@ -203,10 +203,25 @@ async fn pushes_do_not_put_the_next_look_off() {
     assert_eq!(world.state.next, due);
 }
 
-#[test]
-fn a_state_of_the_first_release_loads() {
-    let stored = r#"{"looked":true,"refs":{"refs/heads/main":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
-        "found":3,"next":"2026-11-24T08:00:00Z"}"#;
-    let state: State = serde_json::from_str(stored).unwrap();
-    assert!(state.looked && state.found == 3 && state.refs.len() == 1 && state.next.is_some());
+/// As for `deploy`: what this build stores, and that what any release stored loads. The ref check has no effects.
+#[tokio::test]
+async fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/refcheck");
+    let mut world = World::new(Relation::Ahead);
+    world.has(&[(MAIN, 'a'), ("refs/tags/v1", 'a')]);
+    world.look().await;
+    let now = serde_json::to_string_pretty(&world.state).unwrap() + "\n";
+    let path = folder.join("0.1/state-looked.json");
+    if !path.exists() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &now).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), now, "{} is stored otherwise", path.display());
+    for release in std::fs::read_dir(folder).unwrap() {
+        for file in std::fs::read_dir(release.unwrap().path()).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let state: State = serde_json::from_str(&text).unwrap();
+            assert!(state.looked && state.found == 1 && state.refs.len() == 2 && state.next.is_some());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::Apply;
 
 /// Where samples of stored states and effects lie, in a folder for each release.
 fn samples() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stored")
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/deploy")
 }
 
 /// What this build stores is what its samples say. A change that is meant makes a new folder, and leaves the old one:
@@ -35,6 +35,12 @@ fn what_is_stored_stays_as_it_is() {
     unit.asked_to_roll_back();
     keeps("effect-back.json", &unit.wishes.last());
     keeps("state-rest.json", &unit.state);
+    let mut waiting = Unit::new();
+    waiting.runs(1);
+    waiting.runs(2);
+    waiting.lease = Lease::Theirs;
+    waiting.asked_to_roll_back();
+    keeps("state-asked.json", &waiting.state);
 }
 
 #[test]
