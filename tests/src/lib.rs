@@ -2,7 +2,9 @@
 
 mod drill;
 mod invariants;
+mod replay;
 mod script;
 mod spine;
 
+pub use replay::replay;
 pub use spine::{Mutation, Report, Run, enumerate_crashes, run};

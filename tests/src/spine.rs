@@ -25,7 +25,7 @@ use crate::invariants;
 use crate::script::Script;
 
 /// The configuration of the simulated spine.
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [host]
 ref_check = "30s"
 [[repository]]
@@ -102,14 +102,17 @@ pub struct Report {
     pub history: Vec<String>,
 }
 
-struct Spine {
-    frame: Frame,
-    build: Arc<Build>,
-    deploy: Arc<Deploy>,
-    drill: Arc<Drill>,
-    refcheck: Arc<RefCheck>,
-    journal: Arc<MemoryJournal>,
-    air: Arc<Air>,
+pub(crate) struct Spine {
+    pub(crate) frame: Frame,
+    pub(crate) build: Arc<Build>,
+    pub(crate) deploy: Arc<Deploy>,
+    pub(crate) drill: Arc<Drill>,
+    pub(crate) refcheck: Arc<RefCheck>,
+    pub(crate) journal: Arc<MemoryJournal>,
+    pub(crate) air: Arc<Air>,
+    git: Arc<FakeGit>,
+    builder: Arc<FakeBuilder>,
+    workloads: Arc<FakeWorkloads>,
     script: Mutex<Script>,
 }
 
@@ -118,6 +121,21 @@ struct Spine {
 /// # Panics
 /// When the configuration above is wrong.
 pub fn run(run: &Run) -> Report {
+    let (spine, outcome) = play(run);
+    let Spine { journal, air, git, builder, workloads, .. } = &spine;
+    let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
+    if !outcome.rested {
+        wrong.push("it never came to rest".into());
+    }
+    if run.record {
+        // What was said, in order: the world's side of the story stands above it.
+        journal.events().iter().for_each(|event| air.note(|| format!("SAID {}", event.to_json())));
+    }
+    Report { outcome, wrong, history: air.history() }
+}
+
+/// The spine after it ran once.
+pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
     let air = Arc::new(Air::new(run.seed, run.faults));
     if run.record {
         air.record();
@@ -158,6 +176,9 @@ pub fn run(run: &Run) -> Report {
         refcheck: Arc::new(RefCheck { git: git.clone(), policy }),
         journal: journal.clone(),
         air: air.clone(),
+        git: git.clone(),
+        builder: builder.clone(),
+        workloads: workloads.clone(),
         script: Mutex::new(Script::new(
             air.clone(),
             git.clone(),
@@ -178,15 +199,7 @@ pub fn run(run: &Run) -> Report {
         periodic: PERIODIC,
     };
     let outcome = Scheduler::new(air.clone(), journal.clone(), &spine, settings).run();
-    let mut wrong = invariants::faults(&journal, &git, &builder, &workloads, PERIODIC);
-    if !outcome.rested {
-        wrong.push("it never came to rest".into());
-    }
-    if run.record {
-        // What was said, in order: the world's side of the story stands above it.
-        journal.events().iter().for_each(|event| air.note(|| format!("SAID {}", event.to_json())));
-    }
-    Report { outcome, wrong, history: air.history() }
+    (spine, outcome)
 }
 
 /// Runs one script once for each point that its uncrashed run passes, with a crash at that point. Returns the number

@@ -43,6 +43,11 @@ fn the_journal() {
 }
 
 #[test]
+fn the_history() {
+    run(suite::history::run(async |routes| MemoryJournal::new(air(), routes)));
+}
+
+#[test]
 fn blobs() {
     run(suite::blobs::run(async || FakeBlobs::new(air())));
 }

@@ -4,10 +4,12 @@
 
 use longshore_frame::Mutant;
 use longshore_sim::world::Hole;
-use longshore_tests::{Mutation, Run, enumerate_crashes, run};
+use longshore_tests::{Mutation, Run, enumerate_crashes, replay, run};
 
 /// Seeds in the test command; `cargo xtask sim --seeds 200000` runs more.
 const SEEDS: u64 = 2_000;
+/// Seeds whose decisions are made again.
+const REPLAYED: u64 = 100;
 /// Seeds on which a mutant must be found.
 const MUTANT_SEEDS: u64 = 1_000;
 
@@ -32,6 +34,23 @@ fn a_crash_at_every_single_point_of_the_spine_is_survived() {
     println!("a crash at each of {points} points");
     assert!(points > 500, "the script does too little: {points} points");
     assert_eq!(wrong, []);
+}
+
+#[test]
+fn every_decision_of_a_storm_is_made_again_by_the_same_configuration_and_not_by_another() {
+    let (mut decisions, mut others) = (0, 0);
+    for seed in 0..REPLAYED {
+        let (count, differ) = replay(&Run::storm(seed), ("", ""));
+        assert!(differ.is_empty(), "seed {seed}: {}", differ.join("\n"));
+        decisions += count;
+        let (_, differ) = replay(&Run::storm(seed), ("settle = \"500ms\"", "settle = \"20s\""));
+        others += differ.len();
+        for line in differ {
+            assert!(line.starts_with("deploy/") && line.contains("then"), "only deploy settles: {line}");
+        }
+    }
+    println!("{decisions} decisions, {others} of them otherwise where a release settles longer");
+    assert!(decisions > 5_000 && others > 100, "{decisions} decisions, {others} otherwise");
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub struct State {
 }
 
 /// What Git said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
     /// It was not asked: a push is only noted.
@@ -63,7 +63,7 @@ pub enum Seen {
 }
 
 /// A ref that is not as it was last said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     /// The ref.
     pub git_ref: RefName,

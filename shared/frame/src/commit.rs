@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use longshore_events::{Event, EventId, InvalidName, Link, types::EventDeadlettered};
+use longshore_events::{Event, InvalidName, Link, types::EventDeadlettered};
 use longshore_ports::{
     PortError,
     journal::{
@@ -14,11 +14,12 @@ use longshore_ports::{
 use crate::{
     At, Cause, Decision, Function, Lease, Said,
     handle::{Delivery, Run, Stage, UNANSWERED, holder},
-    retry,
+    record::Record,
+    replay, retry,
 };
 
-/// What a decision saw is kept in Blobs when it is longer than this, in bytes.
-const SEEN_INLINE: usize = 4096;
+/// What a decision saw, and its record, are kept in Blobs when they are longer than this, in bytes.
+const INLINE: usize = 4096;
 
 /// What a commit is made from.
 pub(crate) struct Plan<'a> {
@@ -45,6 +46,8 @@ impl<F: Function> Run<'_, F> {
         let link = told.map(|delivery| delivery.event.then()).or_else(|| row.link.clone());
         let todo: Vec<Todo> = decision.effects.iter().map(|effect| self.todo(unit, effect)).collect();
         let busy = !todo.is_empty();
+        let state = write(&decision.state);
+        let kept = self.decision_row(plan, cause, seen, &decision, &state).await?;
         let mut facts = decision.facts;
         if let Stage::GaveUp(failure) = stage
             && let Some(link) = &link
@@ -54,7 +57,7 @@ impl<F: Function> Run<'_, F> {
         let forward = todo.iter().any(|todo| !todo.key.restoring);
         let new = UnitRow {
             version,
-            state: write(&decision.state),
+            state,
             todo,
             claim: busy.then(|| self.invocation.to_owned()),
             until: busy.then(|| retry::after(at.now, self.frame.claim_ms)),
@@ -75,15 +78,31 @@ impl<F: Function> Run<'_, F> {
             relied_on: decision.relied_on,
             running: if forward { ask.switches.clone() } else { Vec::new() },
             events: self.events(unit, &version.to_string(), facts)?,
-            decision: Some(DecisionRow {
-                function: F::NAME.into(),
-                unit: unit.into(),
-                version,
-                at: at.now,
-                cause: cause_text(cause),
-                seen: self.keep(write(seen)).await?,
-            }),
+            decision: Some(kept),
             ..Commit::default()
+        })
+    }
+
+    /// What the decision was made of, and what it was.
+    async fn decision_row(
+        &self,
+        plan: &Plan<'_>,
+        cause: &Cause<F::Input>,
+        seen: &F::Seen,
+        decision: &Decision<F::State, F::Effect>,
+        state: &str,
+    ) -> Result<DecisionRow, PortError> {
+        let Plan { unit, at, row, .. } = *plan;
+        let version = row.version + 1;
+        let record = Record::of(decision, cause, &at, version, (&row.state, state));
+        Ok(DecisionRow {
+            function: F::NAME.into(),
+            unit: unit.into(),
+            version,
+            at: at.now,
+            cause: cause_text(cause),
+            seen: self.keep(write(seen)).await?,
+            record: Some(self.keep(write(&record)).await?),
         })
     }
 
@@ -113,7 +132,7 @@ impl<F: Function> Run<'_, F> {
         let time = self.now();
         let event = |(n, said): (usize, Said)| {
             Ok(Event {
-                id: EventId::new(format!("{}/{unit}/{version}/{n}", F::NAME))?,
+                id: replay::fact(F::NAME, unit, version, n)?,
                 source: format!("longshore/{}", F::NAME),
                 subject: said.subject,
                 time,
@@ -127,13 +146,12 @@ impl<F: Function> Run<'_, F> {
         events.map_err(|error| PortError::invalid(format!("say the facts of {unit}"), error))
     }
 
-    /// What was seen, or where it lies when it is long.
-    async fn keep(&self, seen: String) -> Result<String, PortError> {
-        if seen.len() <= SEEN_INLINE {
-            return Ok(seen);
+    /// A text of a decision row, or where it lies when it is long.
+    async fn keep(&self, text: String) -> Result<String, PortError> {
+        if text.len() <= INLINE {
+            return Ok(text);
         }
-        let blob = self.frame.blobs.put(seen.into_bytes()).await?;
-        Ok(serde_json::json!({ "blob": blob }).to_string())
+        Ok(replay::elsewhere(&self.frame.blobs.put(text.into_bytes()).await?))
     }
 
     /// Commits and publishes; the row is the one that was written. `None` when something changed meanwhile, or the

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use longshore_events::{Data, EventId, Link};
 use longshore_ports::{Key, journal::Relied};
+use serde::{Deserialize, Serialize};
 
 /// What made a unit look.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +31,8 @@ pub struct Told<I> {
     pub link: Link,
 }
 
-/// Effects that could not be performed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Effects that could not be performed. Stored with the decision that it led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The effect that failed.
     pub key: Key,
@@ -52,8 +53,9 @@ pub struct At {
     pub stopped: bool,
 }
 
-/// How the lease stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the lease stands. Stored with each decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lease {
     /// The unit wants none.
     None,

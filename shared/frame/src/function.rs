@@ -19,8 +19,8 @@ pub trait Function: Send + Sync + 'static {
     type Input: Takes + Clone + Debug + PartialEq + Send + Sync;
     /// What it remembers of a unit. Stored: samples of every release load for ever.
     type State: Serialize + DeserializeOwned + Default + Clone + PartialEq + Debug + Send + Sync;
-    /// What it saw.
-    type Seen: Serialize + Debug + Send + Sync;
+    /// What it saw. Stored with each decision, so that it can be decided once more.
+    type Seen: Serialize + DeserializeOwned + Debug + Send + Sync;
     /// What it does outside. Stored.
     type Effect: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync;
 

@@ -9,6 +9,8 @@
 //! - an effect is performed only after it was committed, under a key that does not depend on the attempt;
 //! - at most one invocation performs the effects of a unit at a time, until its claim ends;
 //! - an event is owed until every unit that it concerns has a receipt for it.
+//!
+//! Each commit keeps what its decision was made of, so that [`replay`] can decide once more.
 
 mod commit;
 mod decision;
@@ -19,6 +21,8 @@ mod handle;
 pub mod lambda;
 #[cfg(feature = "mutants")]
 mod mutant;
+mod record;
+pub mod replay;
 mod retry;
 
 pub use decision::{At, Cause, Decision, Failure, Lease, Said, Told};

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use longshore_events::{ChainId, Event};
+use longshore_events::{ChainId, Event, EventId};
 
 use crate::PortError;
 use crate::journal::{DecisionRow, Journal, LeaseRow, UnitRow};
@@ -34,16 +34,42 @@ pub trait History: Journal {
     /// When the journal cannot be read.
     async fn standing(&self) -> Result<Standing, PortError>;
 
-    /// The last `limit` decisions of a unit, the oldest of them first.
+    /// Decisions of a unit, the oldest first.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    async fn decisions(
-        &self,
-        function: &str,
-        unit: &str,
-        limit: usize,
-    ) -> Result<Vec<DecisionRow>, PortError>;
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRow>, PortError>;
+
+    /// The units that have taken an event, by function and name; known as long as decisions are.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    async fn taken(&self, event: &EventId) -> Result<Vec<Taken>, PortError>;
+}
+
+/// Which decisions of a unit to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionQuery {
+    /// The function.
+    pub function: String,
+    /// Its unit.
+    pub unit: String,
+    /// The first ones from this version on; the last ones when absent.
+    pub from: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A unit that has taken an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The function.
+    pub function: String,
+    /// Its unit.
+    pub unit: String,
+    /// The unit's version that taking it made; `None` where an older release has written it, and where the event was
+    /// given up before the unit could be looked at.
+    pub version: Option<u64>,
 }
 
 /// Which events to list. Every condition that is given must hold.

@@ -2,7 +2,7 @@
 //!
 //! Rows: *event* (the fact, and so the timeline); *delivery* (event, function: owed, written in the commit that writes
 //! the event); *receipt* (function, unit, event: that unit's first commit for the event); *unit* (the state of a piece
-//! of work); *decision* (what was seen and when, for replay); *head* (the newest fact of a type for a subject);
+//! of work); *decision* (what it was made of, for replay); *head* (the newest fact of a type for a subject);
 //! *lease*; *switch* (the stop switches).
 //!
 //! [`Journal::commit`] writes all of a decision together or not at all.
@@ -175,7 +175,7 @@ pub struct UnitWrite {
     pub row: UnitRow,
 }
 
-/// That a unit has taken an event.
+/// That a unit has taken an event. The version of the unit that the same commit writes is kept with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The function.
@@ -259,8 +259,11 @@ pub struct DecisionRow {
     pub at: Timestamp,
     /// What made it look: `told <event id>`, `woken`, `done` or `failed …`.
     pub cause: String,
-    /// What it saw, as JSON.
+    /// What it saw, as JSON; or, when that is long, where it lies in Blobs.
     pub seen: String,
+    /// What it was made of besides, and what was decided, as JSON of the frame; or where that lies. `None` in rows of
+    /// releases that did not write it.
+    pub record: Option<String>,
 }
 
 /// What a commit wrote, for the bus.

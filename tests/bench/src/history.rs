@@ -184,6 +184,7 @@ async fn happen(journal: &SqliteJournal, number: u64, repository: u64) -> Result
         at: clock::now(),
         cause: format!("told {}", event.id),
         seen: r#"{"tip":"ahead","unchanged":null,"status":null}"#.into(),
+        record: None,
     };
     let write = UnitWrite { function: "build".into(), unit: unit.clone(), read_version, read_marks, row };
     let commit = Commit {

@@ -7,8 +7,8 @@ use longshore_events::{
 
 use super::journal::sample::{at, done, id, request, says, takes, todo, unit, untaken, writes};
 use crate::History;
-use crate::history::{EventQuery, Page, Standing};
-use crate::journal::{Commit, DecisionRow, LeaseRow, Routes, SwitchWrite, UnitRow};
+use crate::history::{DecisionQuery, EventQuery, Page, Standing, Taken};
+use crate::journal::{Commit, DecisionRow, LeaseRow, Receipt, Routes, SwitchWrite, UnitRow};
 
 /// Runs every test of the suite, each on a journal of its own. `make` gives an empty journal with these routes.
 pub async fn run<J: History>(make: impl AsyncFn(Routes) -> J) {
@@ -19,7 +19,8 @@ pub async fn run<J: History>(make: impl AsyncFn(Routes) -> J) {
     a_commit_is_found_by_its_first_digits(&make(routes()).await).await;
     units_are_listed_by_their_function(&make(routes()).await).await;
     leases_switches_and_what_is_owed_are_told(&make(routes()).await).await;
-    the_last_decisions_of_a_unit_are_told_the_oldest_first(&make(routes()).await).await;
+    decisions_of_a_unit_are_told_as_they_were_written_the_oldest_first(&make(routes()).await).await;
+    who_has_taken_an_event_is_told_with_the_version_it_made(&make(routes()).await).await;
 }
 
 /// A build and a step of a rollout in the chain `name`, whose commit is made of that digit.
@@ -149,10 +150,10 @@ async fn leases_switches_and_what_is_owed_are_told<J: History>(journal: &J) {
     assert_eq!(journal.standing().await.expect("an answer"), expected);
 }
 
-async fn the_last_decisions_of_a_unit_are_told_the_oldest_first<J: History>(journal: &J) {
+async fn decisions_of_a_unit_are_told_as_they_were_written_the_oldest_first<J: History>(journal: &J) {
     let mut read = UnitRow::default();
     let mut written = Vec::new();
-    for version in 1..=3 {
+    for version in 1..=12 {
         let decision = DecisionRow {
             function: "build".into(),
             unit: "u".into(),
@@ -160,12 +161,49 @@ async fn the_last_decisions_of_a_unit_are_told_the_oldest_first<J: History>(jour
             at: at(i64::try_from(version).expect("a small number")),
             cause: format!("told {}", id("e")),
             seen: "{\"tip\":null}".into(),
+            record: (version % 2 == 0).then(|| format!("{{\"before\":{{\"whole\":\"ü \\\" {version}\"}}}}")),
         };
-        written.push(decision.clone());
         let write = unit("u", Some(&read).filter(|row| row.version > 0));
         read = write.row.clone();
-        done(journal, &Commit { decision: Some(decision), ..writes(write) }).await;
+        // Not every version is a decision's.
+        let decision = Some(decision).filter(|_| version != 5);
+        written.extend(decision.clone());
+        done(journal, &Commit { decision, ..writes(write) }).await;
     }
-    assert_eq!(journal.decisions("build", "u", 2).await.expect("decisions"), written[1..]);
-    assert!(journal.decisions("build", "v", 2).await.expect("decisions").is_empty());
+    let of =
+        |unit: &str, from, limit| DecisionQuery { function: "build".into(), unit: unit.into(), from, limit };
+    let list = async |query| journal.decisions(&query).await.expect("decisions");
+    assert_eq!(list(of("u", None, 2)).await, written[9..]);
+    assert_eq!(list(of("u", None, 99)).await, written);
+    assert_eq!(list(of("u", Some(5), 4)).await, written[4..8]);
+    assert_eq!(list(of("u", Some(11), 4)).await, written[9..]);
+    assert!(list(of("u", Some(13), 4)).await.is_empty() && list(of("v", None, 2)).await.is_empty());
+    let other = DecisionQuery { function: "deploy".into(), ..of("u", None, 2) };
+    assert!(list(other).await.is_empty());
+}
+
+async fn who_has_taken_an_event_is_told_with_the_version_it_made<J: History>(journal: &J) {
+    done(journal, &says(0, &[request("e", "a"), request("f", "a")])).await;
+    let receipt = |event: &str, function: &str, unit: Option<&str>| Receipt {
+        function: function.into(),
+        event: id(event),
+        unit: unit.map(str::to_owned),
+        clears: false,
+    };
+    let seen = UnitRow { version: 6, ..UnitRow::default() };
+    for version in 1..=6 {
+        let read = UnitRow { version: version - 1, ..UnitRow::default() };
+        done(journal, &writes(unit("shop/v", Some(&read).filter(|row| row.version > 0)))).await;
+    }
+    let takes = writes(unit("shop/v", Some(&seen)));
+    done(journal, &Commit { receipt: Some(receipt("e", "build", Some("shop/v"))), ..takes }).await;
+    done(journal, &Commit { receipt: Some(receipt("e", "build", Some("given-up"))), ..says(0, &[]) }).await;
+    done(journal, &Commit { receipt: Some(receipt("e", "deploy", None)), ..says(0, &[]) }).await;
+    let of_u = Commit { receipt: Some(receipt("f", "build", Some("u"))), ..writes(unit("u", None)) };
+    done(journal, &of_u).await;
+    let taken = |unit: &str, version| Taken { function: "build".into(), unit: unit.into(), version };
+    let found = journal.taken(&id("e")).await.expect("an answer");
+    assert_eq!(found, [taken("given-up", None), taken("shop/v", Some(7))], "no unit is none");
+    assert_eq!(journal.taken(&id("f")).await.expect("an answer"), [taken("u", Some(1))]);
+    assert!(journal.taken(&id("g")).await.expect("an answer").is_empty());
 }

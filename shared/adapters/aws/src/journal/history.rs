@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
-use longshore_events::Event;
+use longshore_events::{Event, EventId};
 use longshore_ports::PortError;
-use longshore_ports::history::{EventQuery, History, LOOKED, Page, Recorded, Standing, Unit};
+use longshore_ports::history::{
+    DecisionQuery, EventQuery, History, LOOKED, Page, Recorded, Standing, Taken, Unit,
+};
 use longshore_ports::journal::DecisionRow;
 
 use super::item::{self, Item, Unreadable};
 use super::keys::{self, RowKey};
-use super::places::{Places, Range};
+use super::places::{Places, Range, more};
 use super::read::Rows;
 use super::{DUE, DynamoJournal, OWED};
 use crate::failure::failed;
@@ -101,24 +103,35 @@ impl History for DynamoJournal {
         Ok(standing)
     }
 
-    async fn decisions(
-        &self,
-        function: &str,
-        unit: &str,
-        limit: usize,
-    ) -> Result<Vec<DecisionRow>, PortError> {
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRow>, PortError> {
         const OPERATION: &str = "journal decisions";
-        let call = self.call(OPERATION, "dynamodb:Query");
-        let query = self.table.query().table_name(&self.names.table).consistent_read(true);
-        let query = query.key_condition_expression("pk = :unit AND begins_with(sk, :decision)");
-        let query = query.expression_attribute_values(":unit", item::text(keys::unit(function, unit).pk));
-        let query = query.expression_attribute_values(":decision", item::text("decision#"));
-        let query = query.scan_index_forward(false).limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let answer = query.send().await.map_err(|error| failed(call, &error))?;
-        let read = |row: &Item| item::decision(function, unit, row);
-        let rows = answer.items.unwrap_or_default();
-        let rows: Result<Vec<_>, _> = rows.iter().rev().map(read).collect();
-        rows.map_err(|error| error.port(OPERATION))
+        let DecisionQuery { function, unit, from, limit } = query;
+        let first = keys::decision(function, unit, from.unwrap_or_default());
+        let last = keys::decision(function, unit, u64::MAX);
+        let rows = self.of_partition(OPERATION, (first, last), from.is_some(), *limit).await?;
+        let mut rows = rows
+            .iter()
+            .map(|row| item::decision(function, unit, row))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.port(OPERATION))?;
+        rows.sort_by_key(|row| row.version);
+        Ok(rows)
+    }
+
+    async fn taken(&self, event: &EventId) -> Result<Vec<Taken>, PortError> {
+        const OPERATION: &str = "journal receipts";
+        // Names of functions are letters alone: `{` comes after all of them.
+        let first = keys::receipt(event.as_str(), "", "");
+        let last = keys::receipt(event.as_str(), "{", "");
+        let rows = self.of_partition(OPERATION, (first, last), true, usize::MAX).await?;
+        let read = |row: &Item| {
+            let key = RowKey::of(row)?;
+            let (function, unit) = keys::of_receipt(&key)?;
+            Some(item::taken(function, unit, row).map_err(|error| error.port(OPERATION)))
+        };
+        let mut taken = rows.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?;
+        taken.sort_by(|a, b| (&a.function, &a.unit).cmp(&(&b.function, &b.unit)));
+        Ok(taken)
     }
 }
 
@@ -144,6 +157,34 @@ impl DynamoJournal {
             }
         }
         Ok(())
+    }
+
+    /// The first rows of a partition of the table between two keys, or the last ones, read consistently.
+    async fn of_partition(
+        &self,
+        operation: &'static str,
+        (first, last): (RowKey, RowKey),
+        forward: bool,
+        limit: usize,
+    ) -> Result<Vec<Item>, PortError> {
+        let (mut rows, mut start) = (Vec::new(), None);
+        while rows.len() < limit {
+            let call = self.call(operation, "dynamodb:Query");
+            let most = i32::try_from(limit - rows.len()).unwrap_or(i32::MAX);
+            let query = self.table.query().table_name(&self.names.table).consistent_read(true).limit(most);
+            let query = query.key_condition_expression("pk = :part AND sk BETWEEN :first AND :last");
+            let query = query.expression_attribute_values(":part", item::text(&first.pk));
+            let query = query.expression_attribute_values(":first", item::text(&first.sk));
+            let query = query.expression_attribute_values(":last", item::text(&last.sk));
+            let answer = query.scan_index_forward(forward).set_exclusive_start_key(start).send().await;
+            let answer = answer.map_err(|error| failed(call, &error))?;
+            rows.extend(answer.items.unwrap_or_default());
+            start = more(answer.last_evaluated_key);
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(rows)
     }
 
     /// The rows at the first `limit` places of a range.

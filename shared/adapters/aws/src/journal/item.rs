@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use longshore_events::{Event, EventError};
 use longshore_ports::PortError;
+use longshore_ports::history::Taken;
 use longshore_ports::journal::{DecisionRow, LeaseRow, UnitRow};
 
 /// A row, or a key.
@@ -128,7 +129,14 @@ pub(crate) fn decision(function: &str, unit: &str, item: &Item) -> Result<Decisi
         at: read_time(item, "at")?.ok_or(Unreadable::Attribute("at"))?,
         cause: text("cause")?,
         seen: text("seen")?,
+        record: read_text(item, "record")?.map(str::to_owned),
     })
+}
+
+/// What a receipt's row says of the unit that took an event.
+pub(crate) fn taken(function: &str, unit: &str, item: &Item) -> Result<Taken, Unreadable> {
+    let version = read_number(item, "version")?;
+    Ok(Taken { function: function.to_owned(), unit: unit.to_owned(), version })
 }
 
 /// How much DynamoDB counts for a row, in bytes: names and values; a number is held to its longest.

@@ -103,3 +103,9 @@ pub(crate) fn of_delivery(key: &RowKey) -> Option<(&str, &str)> {
 pub(crate) fn of_unit(key: &RowKey) -> Option<(&str, &str)> {
     key.pk.strip_prefix("unit#")?.split_once('#')
 }
+
+/// The function and the unit of a receipt; none of one for no unit.
+pub(crate) fn of_receipt(key: &RowKey) -> Option<(&str, &str)> {
+    let (function, unit) = key.sk.strip_prefix("receipt#")?.split_once('#')?;
+    (!unit.is_empty()).then_some((function, unit))
+}

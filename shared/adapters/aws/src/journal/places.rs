@@ -54,6 +54,11 @@ impl Range {
     }
 }
 
+/// Where a walk goes on, if it does.
+pub(super) fn more(last: Option<Item>) -> Option<Item> {
+    last.filter(|key| !key.values().all(AttributeValue::is_null))
+}
+
 impl DynamoJournal {
     /// The first `limit` rows of a range, by its order.
     pub(super) async fn places(
@@ -79,7 +84,7 @@ impl DynamoJournal {
             let answer = answer.map_err(|error| failed(call, &error))?;
             let place = |item: &Item| Some((read_number(item, index.sort).ok()??, RowKey::of(item)?));
             places.extend(answer.items.unwrap_or_default().iter().filter_map(place));
-            start = answer.last_evaluated_key.filter(|key: &Item| !key.values().all(AttributeValue::is_null));
+            start = more(answer.last_evaluated_key);
             if start.is_none() {
                 break;
             }

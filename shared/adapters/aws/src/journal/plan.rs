@@ -157,8 +157,9 @@ impl Plan {
         let key = keys::receipt(event.as_str(), function, unit.as_deref().unwrap_or_default());
         let conflict = || Otherwise::Conflict(format!("the receipt of {event} for {function}"));
         let condition = commit.unit.is_some().then(|| (Condition::absent(), conflict()));
-        let item =
+        let mut item =
             Item::from([("at".into(), time(commit.at)), (super::TTL.into(), number(expiry(commit.at)))]);
+        item.extend(commit.unit.as_ref().map(|write| ("version".into(), number(write.row.version))));
         self.put(key, item, condition);
         if *clears {
             let key = keys::delivery(event.as_str(), function);
@@ -275,13 +276,14 @@ impl Plan {
     }
 
     fn decision(&mut self, decision: &DecisionRow, at: Timestamp) {
-        let DecisionRow { function, unit, version, at: when, cause, seen } = decision;
-        let item = Item::from([
+        let DecisionRow { function, unit, version, at: when, cause, seen, record } = decision;
+        let mut item = Item::from([
             ("at".into(), time(*when)),
             ("cause".into(), text(cause)),
             ("seen".into(), text(seen)),
             (super::TTL.into(), number(expiry(at))),
         ]);
+        item.extend(record.as_ref().map(|record| ("record".into(), text(record))));
         self.put(keys::decision(function, unit, *version), item, None);
     }
 

@@ -73,6 +73,7 @@ pub(crate) fn decision(name: &str, read: &UnitRow, facts: Vec<Event>) -> Commit 
         at: at(0),
         cause: "told told".into(),
         seen: "{}".into(),
+        record: None,
     };
     Commit {
         at: at(0),

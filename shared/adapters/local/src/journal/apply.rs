@@ -23,7 +23,7 @@ pub(super) fn commit(conn: &Connection, routes: &Routes, commit: &Commit) -> Res
         committed.wake = wake(unit);
     }
     if let Some(receipt) = &commit.receipt {
-        write_receipt(conn, receipt, at)?;
+        write_receipt(conn, receipt, commit)?;
     }
     if let Some(postpone) = &commit.postpone {
         put_off(conn, postpone)?;
@@ -196,11 +196,14 @@ pub(super) fn seq(conn: &Connection, id: &EventId) -> Result<Option<i64>, Failur
     Ok(seq)
 }
 
-fn write_receipt(conn: &Connection, receipt: &Receipt, at: i64) -> Result<(), Failure> {
+fn write_receipt(conn: &Connection, receipt: &Receipt, commit: &Commit) -> Result<(), Failure> {
     let seq = seq(conn, &receipt.event)?.ok_or_else(|| Failure::NoEvent(receipt.event.to_string()))?;
     let unit = receipt.unit.as_deref().unwrap_or_default();
-    conn.prepare_cached("INSERT OR IGNORE INTO receipt (event, function, unit, at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![seq, receipt.function, unit, at])?;
+    let version = commit.unit.as_ref().map(|write| int(write.row.version));
+    conn.prepare_cached(
+        "INSERT OR IGNORE INTO receipt (event, function, unit, at, version) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![seq, receipt.function, unit, nanos(commit.at), version])?;
     if receipt.clears {
         conn.prepare_cached("DELETE FROM delivery WHERE event = ?1 AND function = ?2")?
             .execute(params![seq, receipt.function])?;
@@ -241,7 +244,8 @@ fn write_switch(conn: &Connection, write: &SwitchWrite) -> Result<bool, Failure>
 
 fn write_decision(conn: &Connection, decision: &DecisionRow) -> Result<(), Failure> {
     conn.prepare_cached(
-        "INSERT INTO decision (function, unit, version, at, cause, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO decision (function, unit, version, at, cause, seen, record)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         decision.function,
@@ -250,6 +254,7 @@ fn write_decision(conn: &Connection, decision: &DecisionRow) -> Result<(), Failu
         nanos(decision.at),
         decision.cause,
         decision.seen,
+        decision.record,
     ])?;
     Ok(())
 }

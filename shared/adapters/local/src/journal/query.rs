@@ -1,8 +1,8 @@
 //! What people ask the journal: lists, the timeline, what is owed.
 
 use async_trait::async_trait;
-use longshore_events::{ChainId, Event};
-use longshore_ports::history::{EventQuery, History, Page, Recorded, Standing, Unit};
+use longshore_events::{ChainId, Event, EventId};
+use longshore_ports::history::{DecisionQuery, EventQuery, History, Page, Recorded, Standing, Taken, Unit};
 use longshore_ports::{
     PortError,
     journal::{DecisionRow, LeaseRow},
@@ -39,14 +39,14 @@ impl History for SqliteJournal {
         self.readers.run("journal standing", |conn| standing(conn)).await
     }
 
-    async fn decisions(
-        &self,
-        function: &str,
-        unit: &str,
-        limit: usize,
-    ) -> Result<Vec<DecisionRow>, PortError> {
-        let (function, unit) = (function.to_owned(), unit.to_owned());
-        self.readers.run("journal decisions", move |conn| decisions(conn, &function, &unit, limit)).await
+    async fn decisions(&self, query: &DecisionQuery) -> Result<Vec<DecisionRow>, PortError> {
+        let query = query.clone();
+        self.readers.run("journal decisions", move |conn| decisions(conn, &query)).await
+    }
+
+    async fn taken(&self, event: &EventId) -> Result<Vec<Taken>, PortError> {
+        let event = event.clone();
+        self.readers.run("journal receipts", move |conn| taken(conn, &event)).await
     }
 }
 
@@ -144,28 +144,36 @@ fn standing(conn: &Connection) -> Result<Standing, Failure> {
     })
 }
 
-fn decisions(
-    conn: &Connection,
-    function: &str,
-    unit: &str,
-    limit: usize,
-) -> Result<Vec<DecisionRow>, Failure> {
-    let mut found = list(
-        conn,
-        "SELECT version, at, cause, seen FROM decision WHERE function = ?1 AND unit = ?2
-         ORDER BY version DESC LIMIT ?3",
-        params![function, unit, int(limit as u64)],
-        |row| {
-            Ok(DecisionRow {
-                function: function.to_owned(),
-                unit: unit.to_owned(),
-                version: uint(row.get(0)?),
-                at: rows::time(row.get(1)?),
-                cause: row.get(2)?,
-                seen: row.get(3)?,
-            })
-        },
-    )?;
-    found.reverse();
+fn decisions(conn: &Connection, query: &DecisionQuery) -> Result<Vec<DecisionRow>, Failure> {
+    let DecisionQuery { function, unit, from, limit } = query;
+    let order = if from.is_some() { "ASC" } else { "DESC" };
+    let sql = format!(
+        "SELECT version, at, cause, seen, record FROM decision WHERE function = ?1 AND unit = ?2 AND version >= ?3
+         ORDER BY version {order} LIMIT ?4"
+    );
+    let first = int(from.unwrap_or_default());
+    let mut found = list(conn, &sql, params![function, unit, first, int(*limit as u64)], |row| {
+        Ok(DecisionRow {
+            function: function.clone(),
+            unit: unit.clone(),
+            version: uint(row.get(0)?),
+            at: rows::time(row.get(1)?),
+            cause: row.get(2)?,
+            seen: row.get(3)?,
+            record: row.get(4)?,
+        })
+    })?;
+    if from.is_none() {
+        found.reverse();
+    }
     Ok(found)
+}
+
+fn taken(conn: &Connection, event: &EventId) -> Result<Vec<Taken>, Failure> {
+    let sql = "SELECT function, unit, version FROM receipt
+               WHERE event = (SELECT seq FROM event WHERE id = ?1) AND unit <> '' ORDER BY function, unit";
+    list(conn, sql, params![event.as_str()], |row| {
+        let version: Option<i64> = row.get(2)?;
+        Ok(Taken { function: row.get(0)?, unit: row.get(1)?, version: version.map(uint) })
+    })
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// Each step takes the schema from its index to the next. A step that was shipped never changes.
-const MIGRATIONS: &[&str] = &[FIRST];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, REPLAY];
 
 /// Times are nanoseconds since 1970. What an event's columns say its `data` does not say again; a chain's first event
 /// is found by its id. Partial indexes hold only what is still to be done, so that looking for it costs
@@ -97,6 +97,12 @@ CREATE TABLE switch (
   name TEXT PRIMARY KEY,
   stop INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What decisions were made of, and the version of the unit that taking an event made.
+const REPLAY: &str = "
+ALTER TABLE decision ADD COLUMN record TEXT;
+ALTER TABLE receipt ADD COLUMN version INTEGER;
 ";
 
 /// The file's schema, if this build knows it.

@@ -42,6 +42,7 @@ fn everything() -> Commit {
             at: at(0),
             cause: "told told".into(),
             seen: "{}".into(),
+            record: None,
         }),
         ..writes(write)
     }

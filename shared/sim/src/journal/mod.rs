@@ -1,5 +1,7 @@
 //! The journal in memory. It passes the same contract suite as the real ones.
 
+mod history;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,12 +10,16 @@ use jiff::{SignedDuration, Timestamp};
 use longshore_events::{Event, EventId};
 use longshore_ports::{
     Facts, Journal, PortError,
-    journal::{Commit, CommitError, Committed, LeaseRow, Open, Opened, Owed, Routes, UnitRow, UnitWrite},
+    journal::{
+        Commit, CommitError, Committed, DecisionRow, LeaseRow, Open, Opened, Owed, Routes, UnitRow, UnitWrite,
+    },
 };
 
 use crate::Air;
 
 type UnitKey = (String, String);
+/// Function, event and unit.
+type ReceiptKey = (String, EventId, String);
 
 /// The journal in memory.
 pub struct MemoryJournal {
@@ -26,7 +32,10 @@ pub struct MemoryJournal {
 struct Rows {
     events: HashMap<EventId, (usize, Event)>,
     owed: BTreeMap<(usize, String), Delivery>,
-    receipts: BTreeSet<(String, EventId, String)>,
+    /// With the version of the unit that taking the event made.
+    receipts: BTreeMap<ReceiptKey, Option<u64>>,
+    /// In the order of writing, and so of each unit's versions.
+    decisions: Vec<DecisionRow>,
     units: BTreeMap<UnitKey, UnitRow>,
     heads: HashMap<(String, String), EventId>,
     leases: HashMap<String, LeaseRow>,
@@ -123,9 +132,11 @@ impl MemoryJournal {
             if let (true, Some(number)) = (receipt.clears, number) {
                 rows.owed.remove(&(number, receipt.function.clone()));
             }
-            let units = receipt.unit.iter();
-            rows.receipts
-                .extend(units.map(|unit| (receipt.function.clone(), receipt.event.clone(), unit.clone())));
+            let version = commit.unit.as_ref().map(|write| write.row.version);
+            if let Some(unit) = &receipt.unit {
+                let key = (receipt.function.clone(), receipt.event.clone(), unit.clone());
+                rows.receipts.entry(key).or_insert(version);
+            }
         }
         if let Some(postpone) = &commit.postpone
             && let Some(number) = rows.events.get(&postpone.event).map(|(number, _)| *number)
@@ -143,6 +154,7 @@ impl MemoryJournal {
             }
             committed.resumed = was && !switch.stop;
         }
+        rows.decisions.extend(commit.decision.clone());
         Ok(committed)
     }
 }
@@ -200,7 +212,7 @@ impl Rows {
         });
         let has = |unit: &&String| {
             told.is_some_and(|(id, _)| {
-                self.receipts.contains(&(ask.function.clone(), id.clone(), (*unit).clone()))
+                self.receipts.contains_key(&(ask.function.clone(), id.clone(), (*unit).clone()))
             })
         };
         Opened {
