@@ -83,6 +83,8 @@ pub enum Command {
     Status,
     /// Show what happened to a change: every event, what it follows from, and when.
     Timeline(TimelineArgs),
+    /// Make past decisions once more by today's configuration, and show what it would decide otherwise.
+    Replay(ReplayArgs),
     /// Show the log of a service, or of a build.
     Logs(LogsArgs),
     /// List, follow, show, send, send again and describe events.
@@ -183,6 +185,29 @@ pub struct TimelineArgs {
     /// This chain of events instead.
     #[arg(long, value_name = "ID", conflicts_with = "what")]
     pub chain: Option<String>,
+}
+
+const REPLAY: &str = "\
+Nothing is done, and nothing is written: only what the journal kept is read, for 30 days.
+
+Exit status:
+  0  the configuration decides the same
+  1  it decides otherwise somewhere, or nothing could be made once more";
+
+/// `longshore replay`
+#[derive(Debug, Clone, Args)]
+#[command(after_help = REPLAY)]
+pub struct ReplayArgs {
+    /// A chain of events, a service (its newest change) or a commit (7 digits or more): all decisions about it. Or a
+    /// unit, e.g. `deploy/production/shop`: its last ones.
+    #[arg(value_name = "CHAIN|SERVICE|COMMIT|UNIT")]
+    pub what: String,
+    /// The configuration to decide by; without it, `longshore.toml`, here or in a folder above.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How many decisions of a unit; 100 without it, and 300 at most.
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub limit: Option<usize>,
 }
 
 /// `longshore logs`

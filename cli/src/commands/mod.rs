@@ -11,6 +11,7 @@ mod find;
 mod init;
 mod logs;
 mod print;
+mod replay;
 mod requests;
 mod status;
 pub(crate) mod style;
@@ -53,6 +54,7 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
     let client = || find::client(global);
     match command {
         Command::Check(args) => return check::run(&args, output),
+        Command::Replay(args) => return wait(replay::run(&client()?, &args, output)),
         Command::Demo(args) => return wait(demo::run(&args, output)),
         Command::Up(args) => up::up(args, global),
         Command::Backup(args) => backup::backup(args, global),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_build::Build;
-use longshore_console::Console;
+use longshore_console::{Console, Setup};
 use longshore_deploy::Deploy;
 use longshore_forge::ForgeGit;
 use longshore_frame::Frame;
@@ -112,6 +112,7 @@ pub(super) async fn assemble(
             clock: clock.clone(),
             routes: routes(),
             host: Some(ready.clone()),
+            setup: Setup { poll_ms: POLL_MS, builder: builder_name.clone() },
         },
         ready,
         intake: Intake {

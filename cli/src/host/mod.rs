@@ -31,6 +31,8 @@ mod up;
 mod upkeep;
 
 pub use backup::{Backup, BackupOptions, RestoreOptions, backup, restore};
+#[cfg(test)]
+pub(crate) use functions::routes;
 pub use hook::post_receive_hook;
 pub use options::{HookOptions, LogOptions, RunnerOptions, UpOptions};
 pub use runner::runner;

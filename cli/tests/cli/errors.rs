@@ -5,9 +5,10 @@ use super::{folder, longshore};
 #[test]
 fn without_a_host_every_command_says_how_to_start_one() {
     let folder = folder(&[]);
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &["status"],
         &["timeline", "shop"],
+        &["replay", "shop"],
         &["logs", "shop"],
         &["events", "list"],
         &["events", "tail"],

@@ -16,6 +16,7 @@ mod host;
 mod images;
 mod providers;
 mod registry;
+mod replay;
 mod stage;
 mod stop;
 mod storm;

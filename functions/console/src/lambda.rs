@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use longshore_aws::lambda::LambdaStack;
-use longshore_console::{Ask, Console, Refused, Reply, opens};
-use longshore_frame::lambda::{Error, http_request, http_response, required, routes};
+use longshore_console::{Ask, Console, Refused, Reply, Setup, opens};
+use longshore_frame::lambda::{Error, POLL_MS, http_request, http_response, required, routes};
 use longshore_ports::{Secrets, Workloads};
 use longshore_runner::RunnerClient;
 use serde_json::Value;
@@ -25,6 +25,7 @@ pub(crate) fn console(stack: &LambdaStack) -> Result<Console, Error> {
         clock: stack.clock.clone(),
         routes: routes(),
         host: None,
+        setup: Setup { poll_ms: POLL_MS, builder: "codebuild".into() },
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub mod api;
 mod dead;
+mod decisions;
 mod list;
 mod log;
 mod reply;
@@ -41,4 +42,15 @@ pub struct Console {
     pub routes: Routes,
     /// The host, where all functions run on one machine.
     pub host: Option<api::Ready>,
+    /// How the functions are set up here.
+    pub setup: Setup,
+}
+
+/// What functions decide by, besides the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    /// Between two looks at something that goes on, in milliseconds.
+    pub poll_ms: u64,
+    /// What builds, by name.
+    pub builder: String,
 }

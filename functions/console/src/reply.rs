@@ -118,6 +118,7 @@ impl Console {
         Ok(match (path, reads) {
             ("status", true) => good(&self.status().await?),
             ("timeline", true) => good(&self.timeline(&query(ask.query)?).await?),
+            ("decisions", true) => good(&self.decisions(&query(ask.query)?).await?),
             ("events", true) => good(&self.events(&query(ask.query)?).await?),
             ("units", true) => good(&self.units().await?),
             ("requests", false) => good(&self.request(&body(ask.body)?).await?),
@@ -133,7 +134,7 @@ impl Console {
                 reply.headers.push((MAY_GROW, piece.grows.to_string()));
                 reply
             }
-            ("status" | "timeline" | "events" | "units" | "requests" | "redrives", _) => {
+            ("status" | "timeline" | "decisions" | "events" | "units" | "requests" | "redrives", _) => {
                 let message = format!("{} {} is not how this is asked", ask.method, ask.path);
                 return Err(Refused { status: 405, code: None, message });
             }

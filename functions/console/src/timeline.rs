@@ -26,7 +26,13 @@ impl Console {
             TimelineQuery { service: Some(service), .. } => {
                 vec![self.chain_of_service(service).await?.ok_or_else(|| unknown(service))?]
             }
-            TimelineQuery { commit: Some(commit), .. } => self.chains_of_commit(commit).await?,
+            TimelineQuery { commit: Some(commit), .. } => {
+                let chains = self.chains_of_commit(commit).await?;
+                if chains.is_empty() {
+                    return Err(unknown(commit));
+                }
+                chains
+            }
             _ => {
                 let message = "name a service, a commit or a chain".into();
                 return Err(Refused { status: 400, code: None, message });
@@ -46,7 +52,7 @@ impl Console {
     }
 
     /// The chain of the newest fact about a service, found by the heads of what is said about services.
-    async fn chain_of_service(&self, name: &str) -> Result<Option<ChainId>, Refused> {
+    pub(crate) async fn chain_of_service(&self, name: &str) -> Result<Option<ChainId>, Refused> {
         let Some(service) = ServiceName::new(name).ok().and_then(|name| self.policy.service(&name)) else {
             return Ok(None);
         };
@@ -68,11 +74,11 @@ impl Console {
     }
 
     /// The chains of the newest events about the commit that begins so; 4 digits at least. There are several where a push
-    /// was heard of in more than one way, or a service was taken back.
-    async fn chains_of_commit(&self, digits: &str) -> Result<Vec<ChainId>, Refused> {
+    /// was heard of in more than one way, or a service was taken back; the newest chain is the last.
+    pub(crate) async fn chains_of_commit(&self, digits: &str) -> Result<Vec<ChainId>, Refused> {
         let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if digits.len() < 4 || !digits.bytes().all(is_digit) {
-            return Err(unknown(digits));
+            return Ok(Vec::new());
         }
         let commit = Some(digits.to_owned());
         let query = EventQuery { commit, newest: true, limit: NEWEST, ..EventQuery::default() };
@@ -84,7 +90,7 @@ impl Console {
                 chains.push(event.link.chain);
             }
         }
-        if chains.is_empty() { Err(unknown(digits)) } else { Ok(chains) }
+        Ok(chains)
     }
 }
 

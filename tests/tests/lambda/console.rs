@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use longshore_events::{Data, types::RequestKind};
+use longshore_ports::Journal as _;
+use longshore_ports::journal::{Commit, DecisionRow, UnitRow, UnitWrite};
 use serde_json::{Value, json};
 
 use crate::runner::Runner;
 use crate::sandbox::program;
-use crate::stage::Stage;
+use crate::stage::{Stage, ask};
 use crate::url::url_of;
 
 /// A stage whose console is served, and which has a stack.
@@ -101,6 +104,50 @@ fn a_rollout_on_the_stack_is_seen_and_taken_back() {
     assert!(stage.opened("deploy", "prod/shop", &requests[0].id).owed);
     let unknown = longshore(&stage, &["rollback", "sohp"]).refused();
     assert!(unknown.contains("there is no service sohp"), "{unknown}");
+}
+
+#[test]
+fn decisions_on_the_stack_are_made_once_more_and_those_of_an_older_release_are_named() {
+    let stage = served();
+    let _runner = Runner::start(&stage);
+    stage.keep(&stage.image());
+    stage.start("deploy").invoke(&stage.image()).unwrap();
+    let same = asks(&stage, &["replay", "shop"]);
+    assert!(same["replayed"].as_u64() >= Some(2), "{same}");
+    assert_eq!((&same["different"], &same["not_replayable"]), (&json!(0), &json!(0)), "{same}");
+    assert_eq!(asks(&stage, &["replay", "deploy/prod/shop"])["decisions"], same["decisions"]);
+
+    let text = std::fs::read_to_string(stage.path("longshore.toml")).unwrap();
+    std::fs::write(stage.path("patient.toml"), text.replace("settle = ", "deadline = \"77s\"\nsettle = "))
+        .unwrap();
+    let other = longshore(&stage, &["replay", "shop", "--config", "patient.toml"]);
+    assert!(!other.good && other.stdout.contains("state.rollout.deadline"), "{}", other.stdout);
+
+    let (seen, cause) = (r#"{"tip":null,"unchanged":null,"status":null}"#, "woken".into());
+    let (function, unit, at) = ("build".to_owned(), format!("shop@{}", stage.tip), Timestamp::UNIX_EPOCH);
+    let name = format!("{function}/{unit}");
+    let older = DecisionRow { function, unit, version: 1, at, cause, seen: seen.into(), record: None };
+    decided(&stage, &older);
+    let said = longshore(&stage, &["replay", &name]);
+    let why = "not replayable: it was made by an older release";
+    assert!(!said.good && said.stdout.contains(why), "{}", said.stdout);
+    // What is long lies in Blobs.
+    let record = r#"{"before":{"whole":"{}"},"after":SUM,"cause":"woken","lease":"none","facts":0}"#;
+    let place = |text: &str| json!({ "blob": stage.blob(text) }).to_string();
+    let record = Some(place(&record.replace("SUM", "12654820612467218004")));
+    decided(&stage, &DecisionRow { version: 2, seen: place(seen), record, ..older });
+    let said = longshore(&stage, &["replay", &name]).text();
+    assert!(said.contains("1 decision was made once more: none differs"), "{said}");
+    assert!(said.contains(why) && said.contains("1 cannot be replayed"), "{said}");
+}
+
+/// Commits a decision that changes nothing of its unit.
+fn decided(stage: &Stage, decision: &DecisionRow) {
+    let DecisionRow { function, unit, version, at, .. } = decision.clone();
+    let row = UnitRow { version, state: "{}".into(), ..UnitRow::default() };
+    let write = UnitWrite { function, unit, read_version: version - 1, read_marks: 0, row };
+    let decision = Some(decision.clone());
+    ask(stage.journal.commit(&Commit { at, unit: Some(write), decision, ..Commit::default() })).unwrap();
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! The outside, of which a replay asks nothing: every answer is that nobody answers.
+
+use async_trait::async_trait;
+use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
+use longshore_ports::{
+    BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Observed, PortError, Registry,
+    Resolved, Workload, Workloads,
+};
+
+/// Nobody.
+pub(super) struct Silent;
+
+fn nobody<T>() -> Result<T, PortError> {
+    Err(PortError::unavailable("replay", "it asks nobody"))
+}
+
+#[async_trait]
+impl Facts for Silent {
+    async fn latest(&self, _: &str, _: &str) -> Result<Option<Event>, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Git for Silent {
+    async fn refs(&self, _: &RepositoryName) -> Result<Vec<(RefName, CommitId)>, PortError> {
+        nobody()
+    }
+
+    async fn tip(&self, _: &RepositoryName, _: &RefName) -> Result<Option<CommitId>, PortError> {
+        nobody()
+    }
+
+    async fn compare(&self, _: &RepositoryName, _: &CommitId, _: &CommitId) -> Result<Changes, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Builder for Silent {
+    async fn start(&self, _: &Key, _: &BuildOrder) -> Result<(), PortError> {
+        nobody()
+    }
+
+    async fn find(&self, _: &Key) -> Result<Option<BuildStatus>, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Workloads for Silent {
+    async fn observe(&self, _: &Workload) -> Result<Observed, PortError> {
+        nobody()
+    }
+
+    async fn apply(&self, _: &Desired) -> Result<(), PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Registry for Silent {
+    async fn resolve(&self, _: &ImageName, _: &str) -> Result<Option<Resolved>, PortError> {
+        nobody()
+    }
+}
