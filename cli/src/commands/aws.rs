@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use longshore_aws::{Account, Aws, AwsSecrets};
-use longshore_ports::{Clock, ErrorKind, PortError, Secrets as _};
+use longshore_ports::{Clock, PortError, Secrets as _};
 
 use super::Client;
 use crate::host::MachineClock;
@@ -52,15 +52,12 @@ async fn read_token(aws: &Aws, secret: &str) -> Result<String> {
     newest.with_context(|| format!("`{TOKEN}` in the secret {secret} is empty; put one there [LS0504]"))
 }
 
-/// An error of AWS with its code; `missing` is that of something that is not there.
-fn coded(error: &PortError, missing: &'static str) -> anyhow::Error {
-    let code = match error.kind {
-        ErrorKind::NotFound => missing,
-        ErrorKind::Denied => "LS0502",
-        ErrorKind::Unavailable => "LS0506",
-        ErrorKind::Invalid | ErrorKind::Conflict => "LS0501",
-    };
-    anyhow::anyhow!("{error} [{code}]")
+/// An error with its code: AWS's refusals have theirs, and `own` is that of the others.
+fn coded(error: &PortError, own: &'static str) -> anyhow::Error {
+    match longshore_aws::code(error) {
+        Some(_) => anyhow::anyhow!("{error}"),
+        None => anyhow::anyhow!("{error} [{own}]"),
+    }
 }
 
 /// The account that the environment, or the profile, names.

@@ -243,7 +243,7 @@ fn what_is_wrong_with_a_stack_is_said_with_its_code() {
         ("aws:nothing", "no stack nothing in eu-west-1", "LS0501"),
         ("aws:no/name", "no name of a stack", "LS0501"),
         ("aws:older", "no output SecretName", "LS0503"),
-        ("aws:secretless", "the secret nowhere is not in eu-west-1", "LS0504"),
+        ("aws:secretless", "the secret nowhere is not in eu-west-1", "LS0604"),
         ("aws:tokenless", "none of the name \"token\"", "LS0504"),
         ("aws:silent", "does not answer", "the stack silent"),
     ] {
@@ -253,7 +253,7 @@ fn what_is_wrong_with_a_stack_is_said_with_its_code() {
     let without = with(&stage, &["status"], &[("AWS_ACCESS_KEY_ID", "")]).refused();
     assert!(without.contains("LS0505"), "{without}");
     let nobody = [("AWS_ENDPOINT_URL", "http://127.0.0.1:9")];
-    assert!(with(&stage, &["status"], &nobody).refused().contains("LS0506"));
+    assert!(with(&stage, &["status"], &nobody).refused().contains("LS0612"));
     assert!(longshore(&stage, &["down"]).refused().contains("only a host on one machine"));
 }
 

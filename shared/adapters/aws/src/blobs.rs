@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use longshore_ports::{BlobRef, Blobs, Clock, ErrorKind, PortError};
 
 use crate::Aws;
-use crate::failure::{Call, said};
+use crate::failure::{Call, lacking, said, silent};
 use crate::plain::{Answer, Plain, element};
 
 /// The largest blob, in bytes.
@@ -45,14 +45,11 @@ impl S3Blobs {
         body: Vec<u8>,
     ) -> Result<Vec<u8>, PortError> {
         let uri = format!("{}/blobs/sha256/{}", self.base, blob.0.hex());
-        let answer = self.plain.send(method, &uri, None, body).await.map_err(|error| {
-            let why = format!("{} in {} gave no answer ({error})", self.place, self.region);
-            PortError::unavailable(operation, why)
-        })?;
+        let call = Call { operation, action, resource: &self.place, region: &self.region };
+        let answer = self.plain.send(method, &uri, None, body).await.map_err(|error| silent(call, error))?;
         if answer.status == 200 {
             return Ok(answer.body);
         }
-        let call = Call { operation, action, resource: &self.place, region: &self.region };
         Err(refused(call, &answer))
     }
 }
@@ -60,7 +57,8 @@ impl S3Blobs {
 fn refused(call: Call<'_>, answer: &Answer) -> PortError {
     let text = String::from_utf8_lossy(&answer.body);
     let (code, message) = (element(&text, "Code"), element(&text, "Message"));
-    if code == "NoSuchKey" {
+    // Who may not list a bucket is told so of what is not in it, and no function may.
+    if code == "NoSuchKey" || lacking(message) == Some("s3:ListBucket") {
         return PortError::new(ErrorKind::NotFound, call.operation, "there is no such blob");
     }
     let code = if code.is_empty() { format!("HTTP {}", answer.status) } else { code.to_owned() };
@@ -91,5 +89,64 @@ impl Blobs for S3Blobs {
         }
         let why = format!("what {} holds as {} is something else", self.place, blob.0);
         Err(PortError::invalid(OPERATION, why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: Call<'_> = Call {
+        operation: "read a blob",
+        action: "s3:GetObject",
+        resource: "the bucket blobs",
+        region: "eu-west-1",
+    };
+
+    /// Answers as "Error responses" has them: moto checks neither region, clock nor role.
+    #[test]
+    fn what_s3_refuses_is_read() {
+        let skewed = "The difference between the request time and the current time is too large.";
+        let malformed =
+            "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-west-2'";
+        let user = "User: arn:aws:sts::123456789012:assumed-role/console/x is not authorized to perform:";
+        let policy = "because no identity-based policy allows the action";
+        let denied = format!("{user} s3:GetObject on resource: \"arn:aws:s3:::blobs/blobs/x\" {policy}");
+        let unseen = format!("{user} s3:ListBucket on resource: \"arn:aws:s3:::blobs\" {policy}");
+        let cases = [
+            (
+                404,
+                "NoSuchBucket",
+                "The specified bucket does not exist",
+                "the bucket blobs is not in",
+                "LS0603",
+            ),
+            (404, "NoSuchKey", "The specified key does not exist.", "there is no such blob", ""),
+            (403, "AccessDenied", unseen.as_str(), "there is no such blob", ""),
+            (
+                403,
+                "AccessDenied",
+                denied.as_str(),
+                "may not s3:GetObject on the bucket blobs; allow",
+                "LS0601",
+            ),
+            (
+                400,
+                "AuthorizationHeaderMalformed",
+                malformed,
+                "lies in us-west-2, and eu-west-1 is asked",
+                "LS0607",
+            ),
+            (301, "PermanentRedirect", "", "lies in another region, and eu-west-1 is asked", "LS0607"),
+            (403, "RequestTimeTooSkewed", skewed, "set the clock", "LS0609"),
+            (400, "ExpiredToken", "The provided token has expired.", "have expired", "LS0608"),
+            (403, "InvalidAccessKeyId", "", "does not know these credentials", "LS0610"),
+            (503, "SlowDown", "Please reduce your request rate.", "too much just now", "LS0611"),
+        ];
+        for (status, code, message, text, stable) in cases {
+            let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>").into();
+            let error = refused(CALL, &Answer { status, body }).to_string();
+            assert!(error.contains(text) && error.contains(stable), "{code}: {error}");
+        }
     }
 }

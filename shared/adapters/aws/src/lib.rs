@@ -13,6 +13,7 @@ mod journal;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod plain;
+mod refusal;
 mod registry;
 mod secrets;
 mod stack;
@@ -22,6 +23,7 @@ pub mod testing;
 pub use account::{Account, AccountError, Aws, Keys};
 pub use blobs::S3Blobs;
 pub use codebuild::{BuildProject, CodeBuilder};
+pub use failure::code;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
 pub use registry::EcrRegistry;
 pub use secrets::AwsSecrets;

@@ -12,7 +12,7 @@ use longshore_ports::{PortError, Registry, Resolved};
 use serde::Deserialize;
 
 use crate::Aws;
-use crate::failure::{Call, failed, said};
+use crate::failure::{Call, elsewhere, failed, said};
 
 const OPERATION: &str = "resolve an image";
 /// A manifest of any other type would be answered in one of these, under another digest.
@@ -117,11 +117,11 @@ impl Registry for EcrRegistry {
             let form = "<account>.dkr.ecr.<region>.amazonaws.com/<repository>";
             return Err(invalid(format!("{image} is not an image of ECR; write it as {form}")));
         };
+        let action = "ecr:BatchGetImage";
+        let resource = format!("the repository {repository} of {account}");
+        let call = Call { operation: OPERATION, action, resource: &resource, region: &self.region };
         if region != self.region {
-            let here = &self.region;
-            return Err(invalid(format!(
-                "{image} lies in {region}, and {here} is asked; correct AWS_REGION"
-            )));
+            return Err(elsewhere(call, region));
         }
         let wanted = ImageIdentifier::builder();
         let wanted = match Digest::new(reference) {
@@ -131,9 +131,6 @@ impl Registry for EcrRegistry {
         let ask = self.client.batch_get_image().registry_id(account).repository_name(repository);
         let types = MEDIA_TYPES.iter().map(ToString::to_string).collect();
         let ask = ask.image_ids(wanted.build()).set_accepted_media_types(Some(types));
-        let resource = format!("the repository {repository} of {account}");
-        let action = "ecr:BatchGetImage";
-        let call = Call { operation: OPERATION, action, resource: &resource, region: &self.region };
         let answer = ask.send().await.map_err(|error| failed(call, &error))?;
         match (answer.images().first(), answer.failures().first()) {
             (Some(image), _) => resolved(image).map(Some),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use longshore_ports::{Clock, ErrorKind, PortError};
 
 use crate::Aws;
-use crate::failure::{Call, said};
+use crate::failure::{Call, said, silent};
 use crate::plain::{Answer, Plain, element};
 
 const OPERATION: &str = "look at the stack";
@@ -38,14 +38,14 @@ impl Aws {
         let form = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
         let uri = format!("{}/", address.trim_end_matches('/'));
         let plain = Plain::new(self, "cloudformation", clock);
-        let answer = plain.send("POST", &uri, Some(FORM), form.into_bytes()).await.map_err(|error| {
-            let why = format!(
-                "CloudFormation in {region} gave no answer; look at the network and AWS_REGION ({error})"
-            );
-            PortError::unavailable(OPERATION, why)
-        })?;
+        let answer = plain.send("POST", &uri, Some(FORM), form.into_bytes()).await;
+        let answer = answer.map_err(|error| silent(call("CloudFormation", region), error))?;
         read(&answer, stack, region)
     }
+}
+
+fn call<'a>(resource: &'a str, region: &'a str) -> Call<'a> {
+    Call { operation: OPERATION, action: "cloudformation:DescribeStacks", resource, region }
 }
 
 fn read(answer: &Answer, stack: &str, region: &str) -> Result<BTreeMap<String, String>, PortError> {
@@ -61,10 +61,8 @@ fn read(answer: &Answer, stack: &str, region: &str) -> Result<BTreeMap<String, S
         return Err(PortError::new(ErrorKind::NotFound, OPERATION, why));
     }
     let resource = format!("the stack {stack}");
-    let call =
-        Call { operation: OPERATION, action: "cloudformation:DescribeStacks", resource: &resource, region };
     let code = if code.is_empty() { format!("HTTP {}", answer.status) } else { code.to_owned() };
-    Err(said(call, answer.status, &code, message))
+    Err(said(call(&resource, region), answer.status, &code, message))
 }
 
 fn outputs(text: &str) -> BTreeMap<String, String> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use longshore_aws::{Account, DynamoJournal, Names};
+use longshore_aws::{Account, DynamoJournal, Names, code};
 use longshore_ports::{
     ErrorKind, Journal, PortError,
     journal::{Commit, CommitError, Committed, UnitRow},
@@ -36,7 +36,7 @@ async fn a_table_that_is_not_there_or_in_another_region_is_named() {
         (&elsewhere, "is not in us-east-2"),
     ] {
         for error in [journal.open(&ask("u")).await.unwrap_err(), commit(journal).await] {
-            assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+            assert_eq!((error.kind, code(&error)), (ErrorKind::NotFound, Some("LS0602")), "{error}");
             assert!(error.to_string().contains(text) && !error.is_temporary(), "{error}");
         }
     }
@@ -52,14 +52,21 @@ async fn a_bus_or_a_queue_that_is_not_there_is_named() {
     let error = missing.publish(&wake).await.unwrap_err();
     assert!(error.to_string().contains(&format!("the queue {wakes} is not in eu-west-1")), "{error}");
     assert_eq!((error.kind, error.is_temporary()), (ErrorKind::NotFound, false));
+    assert_eq!(code(&error), Some("LS0605"));
 
-    // moto takes events for a bus that is not there.
+    // moto takes events for a bus that is not there, as EventBridge does from roles that may send to any.
     let journal = journal(&cloud, names.clone());
     let absent = Fault::Refused(400, "ResourceNotFoundException", "Event bus nowhere does not exist.");
     cloud.proxy.next("PutEvents", absent);
     let told = Committed { owed: vec![("build".into(), request("e", "x"))], ..Committed::default() };
     let error = journal.publish(&told).await.unwrap_err();
     assert!(error.to_string().contains(&format!("the bus {} is not in", names.bus)), "{error}");
+    assert_eq!(code(&error), Some("LS0605"));
+    let entry = r#"{"FailedEntryCount":1,"Entries":[{"ErrorCode":"NotAuthorizedForSourceException","ErrorMessage":"no"}]}"#;
+    cloud.proxy.next("PutEvents", Fault::Said(entry));
+    let error = journal.publish(&told).await.unwrap_err();
+    assert!(error.to_string().contains("may not events:PutEvents on the bus"), "{error}");
+    assert_eq!((error.is_temporary(), code(&error)), (false, Some("LS0601")));
 }
 
 #[tokio::test]
@@ -72,20 +79,26 @@ async fn a_missing_permission_names_the_action_and_what_passes_by_itself_is_temp
     let expired = "The security token included in the request is expired";
     let skewed = "Signature expired: 20261124T100000Z is now earlier than 20261124T101000Z";
     let cases = [
-        ("AccessDeniedException", denied, "perform: dynamodb:ConditionCheckItem", false),
-        ("ExpiredTokenException", expired, "the credentials have expired", true),
-        ("InvalidSignatureException", skewed, "set the clock", true),
-        ("UnrecognizedClientException", "invalid", "does not know these credentials in eu-west-1", false),
+        (
+            "AccessDeniedException",
+            denied,
+            "may not dynamodb:ConditionCheckItem on the table",
+            false,
+            "LS0601",
+        ),
+        ("ExpiredTokenException", expired, "the credentials have expired", true, "LS0608"),
+        ("InvalidSignatureException", skewed, "set the clock", true, "LS0609"),
+        ("UnrecognizedClientException", "invalid", "know these credentials in eu-west-1", false, "LS0610"),
     ];
-    for (code, message, text, temporary) in cases {
+    for (said, message, text, temporary, stable) in cases {
         // The SDK sends once more what was refused for its clock only when it may retry, and it may not.
-        cloud.proxy.next("TransactWriteItems", Fault::Refused(400, code, message));
+        cloud.proxy.next("TransactWriteItems", Fault::Refused(400, said, message));
         let error = commit(&journal).await;
-        assert!(error.to_string().contains(text), "{code}: {error}");
-        assert_eq!((error.kind, error.is_temporary()), (ErrorKind::Denied, temporary), "{code}");
-        cloud.proxy.next("BatchGetItem", Fault::Refused(400, code, message));
+        assert!(error.to_string().contains(text), "{said}: {error}");
+        assert_eq!((error.kind, error.is_temporary()), (ErrorKind::Denied, temporary), "{said}");
+        cloud.proxy.next("BatchGetItem", Fault::Refused(400, said, message));
         let error = journal.open(&ask("u")).await.unwrap_err();
-        assert_eq!(error.is_temporary(), temporary, "{code}: {error}");
+        assert_eq!((error.is_temporary(), code(&error)), (temporary, Some(stable)), "{said}: {error}");
     }
     cloud.proxy.next("BatchGetItem", Fault::Refused(400, "AccessDeniedException", ""));
     let error = journal.open(&ask("u")).await.unwrap_err().to_string();
@@ -103,7 +116,7 @@ async fn an_address_where_nobody_answers_is_temporary() {
     let aws = Account { endpoint, ..cloud.account.clone() }.connect().unwrap();
     let journal = DynamoJournal::new(&aws, names, routes(), Arc::new(StandingClock));
     let error = journal.open(&ask("u")).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert_eq!((error.kind, code(&error)), (ErrorKind::Unavailable, Some("LS0612")));
     assert!(error.to_string().contains("gave no answer; look at the network and AWS_REGION"), "{error}");
     let empty = journal.commit(&Commit::default()).await.unwrap();
     assert_eq!(empty, Committed::default(), "what writes nothing asks nobody");

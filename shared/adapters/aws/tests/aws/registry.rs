@@ -1,6 +1,6 @@
 //! ECR: moto holds images and indexes, as PutImage gives them.
 
-use longshore_aws::EcrRegistry;
+use longshore_aws::{EcrRegistry, code};
 use longshore_events::ImageName;
 use longshore_ports::{ErrorKind, Registry};
 use serde_json::json;
@@ -71,17 +71,19 @@ async fn what_is_not_in_the_registry_of_this_region_is_named() {
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/nowhere",
             ErrorKind::NotFound,
             "the repository nowhere of",
+            Some("LS0606"),
         ),
         (
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop",
             ErrorKind::Invalid,
             "lies in us-east-1, and eu-west-1",
+            Some("LS0607"),
         ),
-        ("ghcr.io/acme/shop", ErrorKind::Invalid, "is not an image of ECR"),
+        ("ghcr.io/acme/shop", ErrorKind::Invalid, "is not an image of ECR", None),
     ];
-    for (name, kind, text) in cases {
+    for (name, kind, text, stable) in cases {
         let error = registry.resolve(&ImageName::new(name).unwrap(), "tag").await.unwrap_err();
-        assert_eq!(error.kind, kind, "{error}");
+        assert_eq!((error.kind, code(&error)), (kind, stable), "{error}");
         assert!(error.to_string().contains(text), "{error}");
     }
     cloud.proxy.next("BatchGetImage", Fault::Refused(400, "ThrottlingException", "rate exceeded"));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use longshore_aws::testing;
-use longshore_aws::{AwsSecrets, S3Blobs};
+use longshore_aws::{AwsSecrets, S3Blobs, code};
 use longshore_ports::{BlobRef, Blobs, ErrorKind, Secret, Secrets};
 
 use crate::stack::{Cloud, StandingClock};
@@ -35,6 +35,7 @@ async fn a_bucket_that_fails_says_why() {
     let error = blobs(&cloud, "nowhere").put(b"x".to_vec()).await.unwrap_err();
     assert!(error.to_string().contains("the bucket nowhere is not in eu-west-1"), "{error}");
     assert_eq!((error.kind, error.is_temporary()), (ErrorKind::NotFound, false));
+    assert_eq!(code(&error), Some("LS0603"));
 
     let stored = blobs(&cloud, "failing");
     cloud.proxy.next("PUT", Fault::CutAfter);
@@ -91,6 +92,11 @@ async fn a_secret_that_cannot_be_read_is_named_and_not_shown() {
     let cloud = Cloud::start().await;
     let error = AwsSecrets::new(&cloud.aws, "nowhere").get("hook").await.unwrap_err();
     assert!(error.to_string().contains("the secret nowhere is not in eu-west-1"), "{error}");
+    assert_eq!(code(&error), Some("LS0604"));
+    let there = "arn:aws:secretsmanager:us-east-2:123456789012:secret:longshore-AbCdEf";
+    let error = AwsSecrets::new(&cloud.aws, there).get("hook").await.unwrap_err();
+    assert!(error.to_string().contains("lies in us-east-2, and eu-west-1 is asked"), "{error}");
+    assert_eq!(code(&error), Some("LS0607"));
     let client = aws_sdk_secretsmanager::Client::new(cloud.aws.config());
     client.create_secret().name("plain").secret_string("hidden-value").send().await.unwrap();
     client.create_secret().name("number").secret_string("{\"hook\": 4711}").send().await.unwrap();
@@ -106,4 +112,8 @@ async fn a_secret_that_cannot_be_read_is_named_and_not_shown() {
         error.to_string().contains("may not secretsmanager:GetSecretValue on the secret plain"),
         "{error}"
     );
+    assert_eq!(code(&error), Some("LS0601"));
+    client.delete_secret().secret_id("plain").send().await.unwrap();
+    let error = AwsSecrets::new(&cloud.aws, "plain").get("hook").await.unwrap_err();
+    assert_eq!(code(&error), Some("LS0604"), "{error}");
 }
