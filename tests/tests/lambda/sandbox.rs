@@ -59,6 +59,15 @@ enum Said {
 impl Sandbox {
     /// Starts a function with these variables and no others, and waits until it asks for work.
     pub(crate) fn start(function: &str, variables: &[(impl AsRef<OsStr> + Clone, String)]) -> Self {
+        Self::logging(function, variables, Stdio::inherit())
+    }
+
+    /// The same; its logs go there.
+    pub(crate) fn logging(
+        function: &str,
+        variables: &[(impl AsRef<OsStr> + Clone, String)],
+        logs: Stdio,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut command = command(function, variables);
@@ -69,6 +78,7 @@ impl Sandbox {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", &name)
+            .stderr(logs)
             .spawn()
             .unwrap();
         let mut sandbox = Self { child, api: Api::serve(listener), name, invocations: 0 };

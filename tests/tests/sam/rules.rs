@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::deployed::logical;
 use crate::stack::{NAME, Stack, ask, root};
 
-/// The queues of the rules of a bus, by the functions that the rules are for.
-async fn queues(stack: &Stack, bus: &str) -> BTreeMap<String, Vec<String>> {
+/// The queues of the rules of a bus, by the functions that the rules are for: they take the places of the functions.
+pub(crate) async fn queues(stack: &Stack, bus: &str) -> BTreeMap<String, Vec<String>> {
     let client = Client::new(stack.aws.config());
     let rules = client.list_rules().event_bus_name(bus).send().await.unwrap().rules.unwrap_or_default();
     let mut queues: BTreeMap<String, Vec<String>> = BTreeMap::new();
