@@ -49,6 +49,29 @@ const FUZZ: Wheel = Wheel {
     ],
 };
 
+/// Builds the functions as they are deployed: `sam build` calls it, and the measurements do.
+const CARGO_LAMBDA: Wheel = Wheel {
+    program: "cargo-lambda",
+    package: "cargo-lambda",
+    version: "1.9.2",
+    // Linux on x86-64 and ARM: on others there is no Lambda to measure.
+    hashes: &[
+        "db2c0b1d53d7ed0055198fd045f641addc91b180b20d794fcf78cc9a9efacb38",
+        "3350315e8b4e88f7134967f51546bf51aa5db37a6d39a17380545362ae27e289",
+    ],
+};
+
+/// The linker of [`CARGO_LAMBDA`]. The wheel's program is for Python; zig itself lies in the folder `ziglang` beside it.
+const ZIG: Wheel = Wheel {
+    program: "python-zig",
+    package: "ziglang",
+    version: "0.17.1",
+    hashes: &[
+        "ea6cc5d87b033cf0aedfbc8f9549a908cae6c50ac31f1698188fa48a74524b54",
+        "b7c5f02fccd40f89b999ee16a1f5ddced56e6182370f8affe494bcf8a28cf07e",
+    ],
+};
+
 /// What `cargo xtask bench` measures against; nothing else needs them.
 const MEASURED_AGAINST: [Unpacked; 3] = [
     Unpacked { package: "webhook", parts: &["webhook"], program: "usr/bin/webhook", version: "2.8" },
@@ -84,6 +107,15 @@ const MOTO: Module = Module {
     also: &[("moto-python", "")],
 };
 
+/// The client of AWS in Python, whose functions ours are measured against.
+const BOTO3: Module = Module {
+    program: "boto3-python",
+    name: "",
+    requirements: "tests/peers/boto3.txt",
+    version: "1.44.8",
+    also: &[],
+};
+
 /// The tools for the template of AWS, and AWS's command-line client, which the documentation speaks.
 const SAM: Module = Module {
     program: "sam",
@@ -102,8 +134,11 @@ const CHECKOV: Module = Module {
     also: &[],
 };
 
-/// All programs in Python.
+/// The programs in Python that the tests need.
 const MODULES: [Module; 3] = [MOTO, SAM, CHECKOV];
+
+/// What the functions for Lambda are measured with.
+const LAMBDA: [Module; 2] = [MOTO, BOTO3];
 
 /// A client of registries, as a stranger to our own.
 const CRANE: go::Command = go::Command {
@@ -174,18 +209,31 @@ pub(crate) fn bring_measured_against(context: &Context) -> Result<PathBuf, Failu
     Ok(unpacked::folder(context))
 }
 
+/// Brings what the functions for Lambda are built and measured with, and says in which folders it is.
+pub(crate) fn bring_for_lambda(context: &Context) -> Result<Vec<PathBuf>, Failure> {
+    for wheel in [&CARGO_LAMBDA, &ZIG] {
+        step(&format!("peer {wheel}"), || wheel.bring(context))?.ok_or("install python3 with pip")?;
+    }
+    for module in &LAMBDA {
+        step(&format!("peer {} {}", module.program, module.version), || module.bring(context))?;
+    }
+    let zig = ZIG.path(context).with_file_name("../ziglang");
+    let programs = LAMBDA.iter().map(|module| module.path(context)).chain([CARGO_LAMBDA.path(context)]);
+    Ok(programs.filter_map(|program| Some(program.parent()?.to_owned())).chain([zig]).collect())
+}
+
 fn list(context: &Context) {
     let say = |name: String, there: Option<String>| {
         println!("{name:<24} {}", there.as_deref().unwrap_or("not there yet"));
     };
     let file = |path: PathBuf| path.is_file().then(|| path.display().to_string());
-    for wheel in [NEXTEST, DENY, FUZZ] {
+    for wheel in [NEXTEST, DENY, FUZZ, CARGO_LAMBDA, ZIG] {
         say(wheel.to_string(), file(wheel.path(context)));
     }
     for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]) {
         say(format!("{} {}", peer.package, peer.version), file(peer.path(context)));
     }
-    for module in &MODULES {
+    for module in MODULES.iter().chain([&BOTO3]) {
         let there = module.is_there(context).then(|| module.path(context).display().to_string());
         say(format!("{} {}", module.program, module.version), there);
     }

@@ -12,6 +12,7 @@ mod host;
 mod http;
 mod idle;
 mod intake;
+mod lambda;
 mod load;
 mod machine;
 mod peers;
@@ -48,6 +49,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "registry", run: registry::run },
     Bench { name: "proxy", run: proxy::run },
     Bench { name: "simulator", run: simulator::run },
+    Bench { name: "lambda", run: lambda::run },
 ];
 
 fn main() -> Result<ExitCode> {

@@ -102,6 +102,17 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     times(&pid.to_string(), 11)
 }
 
+/// The same to the nanosecond, of the threads that it has now.
+pub(crate) fn cpu_exact(pid: u32) -> Result<Duration> {
+    let mut used = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
+        used += Duration::from_nanos(nanoseconds.context("the kernel counts no processor time of threads")?);
+    }
+    Ok(used)
+}
+
 /// Processor time that this process's children used that have ended.
 pub(crate) fn cpu_of_children() -> Result<Duration> {
     times("self", 13)
@@ -160,6 +171,7 @@ mod tests {
     fn the_kernel_says_what_this_process_uses() -> Result<()> {
         let own = std::process::id();
         assert!(rss(own)? > 100 << 10 && peak(own)? >= rss(own)?);
+        assert!(cpu_exact(own)? > Duration::ZERO);
         cpu(own).map(drop)
     }
 }

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// The size of the registry's layer, in MiB.
     #[arg(long, default_value_t = 1024)]
     pub(crate) layer: usize,
+    /// Starts of each function for Lambda, and invocations of it.
+    #[arg(long, default_value_t = 41)]
+    pub(crate) starts: u32,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -56,6 +59,10 @@ pub(crate) struct Settings {
     pub(crate) longshore: PathBuf,
     /// The built simulator.
     pub(crate) sim: PathBuf,
+    /// The folder of what cargo-lambda built: for each function one with its `bootstrap`.
+    pub(crate) functions: PathBuf,
+    /// Where programs are looked for.
+    pub(crate) path: String,
     pub(crate) peers: PathBuf,
     pub(crate) document: PathBuf,
     pub(crate) events: u64,
@@ -63,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) seeds: u64,
     /// In bytes.
     pub(crate) layer: usize,
+    pub(crate) starts: u32,
     pub(crate) date: Date,
     pub(crate) machine: Machine,
 }
@@ -78,18 +86,23 @@ impl Settings {
                 bail!("{} is missing: run `cargo xtask bench`", path.display())
             }
         };
-        if arguments.events < 10_000 || arguments.pushes < 2 || arguments.layer == 0 {
-            bail!("at least 10000 events, 2 pushes and a layer of 1 MiB are needed to measure anything");
+        if arguments.events < 10_000 || arguments.pushes < 2 || arguments.layer == 0 || arguments.starts < 7 {
+            bail!(
+                "at least 10000 events, 2 pushes, 7 starts and a layer of 1 MiB are needed to measure anything"
+            );
         }
         Ok(Self {
             longshore: beside("longshore")?,
             sim: beside("sim")?,
+            functions: program.with_file_name("../lambda"),
+            path: search_path(),
             peers: arguments.peers.clone(),
             document: arguments.document.clone(),
             events: arguments.events,
             pushes: arguments.pushes,
             seeds: arguments.seeds,
             layer: arguments.layer << 20,
+            starts: arguments.starts,
             date: clock::now().to_zoned(TimeZone::UTC).date(),
             machine: Machine::this()?,
         })
@@ -102,9 +115,15 @@ impl Settings {
             "push" => format!(" --pushes {}", self.pushes),
             "simulator" => format!(" --seeds {}", self.seeds),
             "registry" => format!(" --layer {}", self.layer >> 20),
+            "lambda" => format!(" --starts {}", self.starts),
             _ => String::new(),
         };
         let command = format!("`cargo xtask bench {bench}{amount}`");
         [self.date.to_string(), self.machine.to_string(), command]
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program's one look at the environment")]
+fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
 }

@@ -100,6 +100,10 @@ fn a_function_without_its_surroundings_does_not_serve() {
         let said = stage.start_without(function, missing);
         assert!(said.contains(missing), "{function}: {said}");
     }
+    let mut variables = stage.variables();
+    variables.push(("AWS_CA_BUNDLE", stage.path("nobody.pem").display().to_string()));
+    let said = crate::sandbox::gives_up("sweep", &variables);
+    assert!(said.contains("AWS_CA_BUNDLE") && said.contains("nobody.pem"), "{said}");
     let config = stage.path("longshore.toml");
     let kept = std::fs::read_to_string(&config)
         .unwrap()

@@ -6,6 +6,7 @@
 mod blocks;
 mod deployed;
 mod docs;
+mod makefile;
 mod roles;
 mod rules;
 #[path = "../lambda/sandbox.rs"]

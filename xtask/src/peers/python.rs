@@ -13,7 +13,7 @@ use crate::step::{Failure, output};
 pub(super) struct Module {
     /// What it is called.
     pub(super) program: &'static str,
-    /// Its name for `python -m`.
+    /// Its name for `python -m`; without one the program is the interpreter, for scripts.
     pub(super) name: &'static str,
     /// pip's requirements file with every package's hashes, from the workspace's root.
     pub(super) requirements: &'static str,
@@ -101,7 +101,8 @@ impl Module {
     /// All programs, with what the interpreter is told to run.
     fn programs(&self) -> Vec<(&'static str, String)> {
         let also = self.also.iter().map(|(program, run)| (*program, (*run).to_owned()));
-        also.chain([(self.program, format!("-m {}", self.name))]).collect()
+        let run = if self.name.is_empty() { String::new() } else { format!("-m {}", self.name) };
+        also.chain([(self.program, run)]).collect()
     }
 }
 
@@ -127,11 +128,11 @@ fn said(path: &Path, error: &std::io::Error) -> Failure {
 mod tests {
     use std::path::Path;
 
-    use super::super::MODULES;
+    use super::super::{BOTO3, MODULES};
 
     #[test]
     fn every_package_is_pinned_by_hash_and_no_host_is_named() {
-        for module in &MODULES {
+        for module in MODULES.iter().chain([&BOTO3]) {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(module.requirements);
             let text = std::fs::read_to_string(path).unwrap();
             assert!(text.contains(&format!("=={} ", module.version)), "the version names the folder");

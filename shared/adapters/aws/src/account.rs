@@ -61,8 +61,8 @@ pub enum AccountError {
     /// A variable is missing.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// The embedded roots cannot be used.
-    #[error("the roots of Amazon's certificates: {0}")]
+    /// The certificates that are trusted cannot be used.
+    #[error("the certificates that AWS is known by: {0}")]
     Roots(String),
 }
 
@@ -93,7 +93,16 @@ impl Account {
     /// # Errors
     /// When the embedded roots cannot be used.
     pub fn connect(&self) -> Result<Aws, AccountError> {
-        let http = self.connector()?;
+        self.connect_trusting(AMAZON_ROOTS)
+    }
+
+    /// The same, but trusts these certificates (PEM) in place of Amazon's roots: where something stands between, such as a
+    /// company's proxy, or another server answers.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn connect_trusting(&self, roots: &[u8]) -> Result<Aws, AccountError> {
+        let http = self.connector(roots)?;
         let shared = http.clone();
         let timeouts = TimeoutConfig::builder().operation_timeout(self.answer_within).build();
         let mut config = SdkConfig::builder()
@@ -113,7 +122,7 @@ impl Account {
         Credentials::new(id, secret, session, None, "environment")
     }
 
-    fn connector(&self) -> Result<SharedHttpConnector, AccountError> {
+    fn connector(&self, roots: &[u8]) -> Result<SharedHttpConnector, AccountError> {
         let settings = HttpConnectorSettings::builder()
             .connect_timeout(CONNECT)
             .read_timeout(self.answer_within)
@@ -122,7 +131,7 @@ impl Account {
         if self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")) {
             return Ok(SharedHttpConnector::new(builder.build_http()));
         }
-        let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+        let roots = TrustStore::empty().with_pem_certificate(roots);
         let tls = TlsContext::builder().with_trust_store(roots).build();
         let tls = tls.map_err(|error| AccountError::Roots(error.to_string()))?;
         let builder = builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls);

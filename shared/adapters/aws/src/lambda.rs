@@ -2,7 +2,7 @@
 //!
 //! What they are called is said by the environment (`LONGSHORE_TABLE`, `LONGSHORE_BUS`, `LONGSHORE_WAKES`,
 //! `LONGSHORE_BUCKET`, `LONGSHORE_SECRET`), and so is the file of the configuration (`LONGSHORE_CONFIG`), which travels
-//! as a layer. Nothing is asked of AWS before the first invocation, and a function has no client that it does not ask for.
+//! as a layer. `AWS_CA_BUNDLE` may name a file of certificates that are trusted in place of Amazon's. Nothing is asked of AWS before the first invocation, and a function has no client that it does not ask for.
 
 use std::sync::Arc;
 
@@ -30,7 +30,11 @@ impl LambdaStack {
     /// # Errors
     /// When a variable is not set, or the configuration has faults.
     pub fn open() -> Result<Self, Error> {
-        let aws = Account::from_environment(|name| required(name).ok())?.connect()?;
+        let account = Account::from_environment(|name| required(name).ok())?;
+        let aws = match required("AWS_CA_BUNDLE").ok().filter(|file| !file.is_empty()) {
+            Some(file) => account.connect_trusting(&certificates(&file)?)?,
+            None => account.connect()?,
+        };
         let policy = Arc::new(configuration(&required("LONGSHORE_CONFIG")?)?);
         let names = Names {
             table: required("LONGSHORE_TABLE")?,
@@ -67,6 +71,10 @@ impl LambdaStack {
         // The claim is made of each invocation's deadline.
         Ok(Frame::new(self.journal.clone(), self.blobs()?, self.clock.clone(), 0))
     }
+}
+
+fn certificates(path: &str) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| format!("cannot read AWS_CA_BUNDLE {path}: {error}").into())
 }
 
 fn configuration(path: &str) -> Result<Policy, Error> {
