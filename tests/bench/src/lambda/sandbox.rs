@@ -38,6 +38,8 @@ pub(crate) struct Sandbox {
     said: Receiver<Said>,
     /// From the start of the process to its first request for work.
     pub(crate) init: Duration,
+    /// Processor time until then.
+    pub(crate) init_cpu: Duration,
 }
 
 /// What an invocation came to.
@@ -70,8 +72,9 @@ impl Sandbox {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", program.path.display()))?;
-        let mut sandbox = Self { child, work, said, init: Duration::ZERO };
+        let mut sandbox = Self { child, work, said, init: Duration::ZERO, init_cpu: Duration::ZERO };
         sandbox.init = sandbox.until_next()?.saturating_duration_since(begun);
+        sandbox.init_cpu = cpu_exact(sandbox.child.id())?;
         Ok(sandbox)
     }
 
