@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use longshore_aws::EcrRegistry;
 use longshore_aws::lambda::LambdaStack;
+use longshore_aws::{AwsSecrets, EcrRegistry};
 use longshore_deploy::Deploy;
 use longshore_events::ImageName;
 use longshore_forge::ForgeGit;
@@ -16,27 +16,23 @@ use longshore_oci::client::{Credentials, Registries};
 use longshore_ports::{PortError, Registry, Resolved, Secrets as _};
 use longshore_runner::RunnerClient;
 
-/// The function over its adapters.
+/// The function over its adapters. Nothing is asked of AWS yet.
 ///
 /// # Errors
-/// When a variable or the secret is missing.
-pub(crate) async fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
+/// When a variable is missing, or a repository names no forge.
+pub(crate) fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     let runner = RunnerClient::new(required("LONGSHORE_RUNNER")?.into());
-    let registry = required("LONGSHORE_REGISTRY")?;
     let secrets = stack.secrets()?;
-    let tokens = secrets.get("token").await?;
-    let token = tokens.first().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
-    // The registry asks for the token alone, and ignores the user's name.
-    let login = |password| (registry.clone(), Credentials { user: "longshore".into(), password });
-    let credentials: BTreeMap<_, _> = token.map(login).into_iter().collect();
+    let images = Images {
+        ecr: EcrRegistry::new(&stack.aws),
+        host: required("LONGSHORE_REGISTRY")?,
+        secrets: secrets.clone(),
+    };
     Ok(Deploy {
         policy: stack.policy.clone(),
         workloads: Arc::new(runner),
         git: Arc::new(ForgeGit::alone(&stack.policy, secrets)?),
-        registry: Arc::new(Images {
-            ecr: EcrRegistry::new(&stack.aws),
-            others: Registries::new(credentials).with_own(registry),
-        }),
+        registry: Arc::new(images),
         facts: stack.journal.clone(),
         poll_ms: POLL_MS,
     })
@@ -45,7 +41,20 @@ pub(crate) async fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
 /// Asks each image's own registry.
 struct Images {
     ecr: EcrRegistry,
-    others: Registries,
+    /// Where images without a registry in their name lie.
+    host: String,
+    secrets: Arc<AwsSecrets>,
+}
+
+impl Images {
+    /// All registries but ECR. The host's asks for the token alone, and ignores the user's name.
+    async fn others(&self) -> Result<Registries, PortError> {
+        let tokens = self.secrets.get("token").await?;
+        let token = tokens.first().map(|token| String::from_utf8_lossy(token.expose()).into_owned());
+        let login = |password| (self.host.clone(), Credentials { user: "longshore".into(), password });
+        let credentials: BTreeMap<_, _> = token.map(login).into_iter().collect();
+        Ok(Registries::new(credentials).with_own(self.host.clone()))
+    }
 }
 
 #[async_trait]
@@ -54,6 +63,6 @@ impl Registry for Images {
         if EcrRegistry::holds(image) {
             return self.ecr.resolve(image, reference).await;
         }
-        self.others.resolve(image, reference).await
+        self.others().await?.resolve(image, reference).await
     }
 }

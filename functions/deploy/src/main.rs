@@ -10,6 +10,6 @@ use longshore_frame::lambda::{main as run_main, run};
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
-        run(lambda::deploy(&stack).await?, stack.frame()?).await
+        run(lambda::deploy(&stack)?, stack.frame()?).await
     })
 }

@@ -46,8 +46,8 @@ impl Builds {
             let mut begun = 0;
             while !builds.shared.ended() {
                 let started = builds.proxy.builds();
-                for asked in started.iter().skip(begun).cloned() {
-                    let builds = builds.clone();
+                for asked in started.iter().skip(begun) {
+                    let (builds, asked) = (builds.clone(), asked.clone());
                     thread::spawn(move || {
                         thread::sleep(builds.shared.ms(BUILD_MS));
                         builds.build(&asked);

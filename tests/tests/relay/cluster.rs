@@ -84,10 +84,10 @@ fn pass(client: &UnixStream, own: &Path) -> Option<()> {
     let (head, body) = whole(client)?;
     let body = body.replace(&format!("{REGISTRY}/"), "");
     let is_length = |line: &&str| line.to_lowercase().starts_with("content-length:");
-    let head: String =
-        head.lines().filter(|line| !is_length(line)).map(|line| format!("{line}\r\n")).collect();
+    let head: Vec<&str> = head.lines().filter(|line| !is_length(line)).collect();
+    let head = head.join("\r\n");
     let runner = UnixStream::connect(own).ok()?;
-    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     (&runner).write_all(request.as_bytes()).ok()?;
     let (mut from, mut to) = (runner.try_clone().ok()?, client.try_clone().ok()?);
     let back = thread::spawn(move || {

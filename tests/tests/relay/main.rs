@@ -3,6 +3,7 @@
 //! some never; it kills them in the middle; and it plays CodeBuild, whose builds it packs and pushes itself.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the platform's part: its environment and its clock")]
+#![expect(clippy::print_stderr, reason = "what a storm was like is of use when it fails")]
 
 mod builds;
 mod bus;
@@ -14,6 +15,7 @@ mod client;
 mod cluster;
 #[allow(dead_code, reason = "shared with the storm on one machine")]
 mod common;
+#[expect(clippy::cast_precision_loss, reason = "what is counted is little")]
 mod cost;
 #[path = "../../../cli/tests/live/forge.rs"]
 mod forge;

@@ -51,6 +51,8 @@ pub(crate) fn look(stage: &Stage, tip: &Push) {
         assert_eq!(kinds.iter().filter(|found| found.contains(kind)).count(), 1, "{kind} in {kinds:?}");
     }
     assert!(longshore(stage, &["logs", "s0", "--build"]).contains("CloudWatch Logs"));
+    let again = asks(stage, &["replay", &tip.commit, "--config", "longshore.toml"]);
+    assert_eq!(again["different"], 0, "{again}");
 }
 
 /// Stops and resumes the environment.

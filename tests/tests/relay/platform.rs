@@ -191,26 +191,23 @@ impl Shared {
         let name = alive.begin(payload);
         let life = self.is_killed().then(|| self.life(function));
         let said = alive.wait(life.unwrap_or(PATIENCE));
-        match &said {
-            Some(said) => {
-                // It was quicker.
-                self.kills_left.fetch_add(usize::from(life.is_some()), Ordering::SeqCst);
-                self.billed.lock().unwrap().entry(function.to_owned()).or_default().push(begun.elapsed());
-                if let Err(error) = said {
-                    self.tally.failures.fetch_add(1, Ordering::SeqCst);
-                    eprintln!("{function} failed: {error}: {payload}");
-                }
-            }
-            None => {
-                assert!(life.is_some(), "{function} does not answer to {payload}");
-                self.tally.kills.fetch_add(1, Ordering::SeqCst);
-                sandbox.take().unwrap().kill();
-                let shared = self.clone();
-                thread::spawn(move || {
-                    thread::sleep(shared.ms(CLAIM_MS));
-                    (shared.bury)(&name);
-                });
-            }
+        let Some(answer) = &said else {
+            assert!(life.is_some(), "{function} does not answer to {payload}");
+            self.tally.kills.fetch_add(1, Ordering::SeqCst);
+            sandbox.take().unwrap().kill();
+            let shared = self.clone();
+            thread::spawn(move || {
+                thread::sleep(shared.ms(CLAIM_MS));
+                (shared.bury)(&name);
+            });
+            return None;
+        };
+        // It was quicker than the kill.
+        self.kills_left.fetch_add(usize::from(life.is_some()), Ordering::SeqCst);
+        self.billed.lock().unwrap().entry(function.to_owned()).or_default().push(begun.elapsed());
+        if let Err(error) = answer {
+            self.tally.failures.fetch_add(1, Ordering::SeqCst);
+            eprintln!("{function} failed: {error}: {payload}");
         }
         said
     }

@@ -14,11 +14,11 @@ use longshore_ports::journal::Commit;
 use longshore_ports::{Clock as _, Journal as _};
 use serde_json::{Value, json};
 
-use crate::blocks::{binaries, root};
+use crate::blocks::binaries;
 use crate::deployed::logical;
 use crate::rules::queues;
 use crate::sandbox::Sandbox;
-use crate::stack::{NAME, Stack, ask, transformed};
+use crate::stack::{NAME, Stack, ask, root, transformed};
 
 /// Where a layer's files are in a function.
 const LAYER: &str = "/opt/";
