@@ -2,7 +2,7 @@
 
 use longshore_events::{
     CommitId, Data, Event, RepositoryName,
-    types::{BuildOutcome, DeploymentOutcome, PipelineOutcome},
+    types::{BuildOutcome, DeploymentOutcome, ImageScanned, PipelineOutcome, ScanStatus},
 };
 
 /// What happened, in one line.
@@ -59,6 +59,7 @@ pub(crate) fn summary(event: &Event) -> String {
         }
         Data::ImagePushed(image) => format!("{}{}", image.image, digest(Some(&image.digest))),
         Data::ImageDeleted(image) => format!("{}{} deleted", image.image, digest(Some(&image.digest))),
+        Data::ImageScanned(scan) => scanned(scan),
         Data::ScheduleFired(schedule) => format!("{} is due at {}", schedule.name, schedule.planned_at),
         Data::RequestMade(request) => {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -97,6 +98,31 @@ pub(crate) fn summary(event: &Event) -> String {
 fn proposed(what: &str, repo: &RepositoryName, number: u64, head: &CommitId, fork: bool) -> String {
     let from = if fork { ", from a fork" } else { "" };
     format!("{repo}#{number} {what} at {}{from}", &head.as_str()[..7])
+}
+
+fn scanned(scan: &ImageScanned) -> String {
+    let found = &scan.counts;
+    let counts = [
+        (found.critical, "critical"),
+        (found.high, "high"),
+        (found.medium, "medium"),
+        (found.low, "low"),
+        (found.unknown, "of unknown severity"),
+    ];
+    let counts: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let why = scan.reason.as_deref().unwrap_or_default();
+    let found = match scan.status {
+        ScanStatus::Complete if counts.is_empty() => "nothing was found".to_owned(),
+        ScanStatus::Complete => format!("found: {}", counts.join(", ")),
+        ScanStatus::Failed => format!("what is in it is unknown: {why}"),
+        ScanStatus::Unsupported => format!("it cannot be looked into: {why}"),
+        ScanStatus::Expired => format!("what was found is too old: {why}"),
+    };
+    format!("{}{} scanned by {}: {found}", scan.image, digest(Some(&scan.digest)), scan.scanner)
 }
 
 fn digest(digest: Option<&longshore_events::Digest>) -> String {

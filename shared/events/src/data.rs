@@ -85,6 +85,8 @@ facts! {
     ImagePushed = "dev.longshore.image.pushed.v1",
     /// An image or a tag was deleted from a registry.
     ImageDeleted = "dev.longshore.image.deleted.v1",
+    /// A scan of an image came to its end.
+    ImageScanned = "dev.longshore.image.scanned.v1",
     /// A schedule came to one of its times.
     ScheduleFired = "dev.longshore.schedule.fired.v1",
     /// Somebody asked for something.

@@ -22,7 +22,9 @@ pub use deployment::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome, 
 pub use detection::DetectionRaised;
 pub use digest::DigestQuarantined;
 pub use event::EventDeadlettered;
-pub use image::{ImageDeleted, ImagePushed, PlatformDigest};
+pub use image::{
+    ImageDeleted, ImagePushed, ImageScanned, PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts,
+};
 pub use pipeline::{PipelineFinished, PipelineOutcome};
 pub use push::{PushReceived, RefKind};
 pub use request::{RequestKind, RequestMade};

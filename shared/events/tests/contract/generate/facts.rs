@@ -4,8 +4,8 @@ use longshore_events::types::{
     AlarmCleared, AlarmRaised, BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ChangeClosed,
     ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced, DeploymentFinished, DeploymentOutcome,
     DeploymentStarted, DetectionRaised, DigestQuarantined, EventDeadlettered, ImageDeleted, ImagePushed,
-    PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind, RequestKind, RequestMade,
-    ScheduleFired,
+    ImageScanned, PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind, RequestKind,
+    RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts,
 };
 use longshore_events::{Data, Event, Link, Timestamp};
 use proptest::option;
@@ -99,6 +99,42 @@ fn image_deleted() -> impl Strategy<Value = ImageDeleted> {
         image,
         tag,
         digest,
+    })
+}
+
+fn image_scanned() -> impl Strategy<Value = ImageScanned> {
+    let scopes = vec![ScanScope::Vulnerabilities, ScanScope::Secrets, ScanScope::Configuration];
+    let scope = prop::sample::subsequence(scopes, 0..=3);
+    let status = prop::sample::select(vec![
+        ScanStatus::Complete,
+        ScanStatus::Failed,
+        ScanStatus::Unsupported,
+        ScanStatus::Expired,
+    ]);
+    let counts = any::<[u64; 5]>().prop_map(|[critical, high, medium, low, unknown]| SeverityCounts {
+        critical,
+        high,
+        medium,
+        low,
+        unknown,
+    });
+    let what = (image(), digest(), text(), option::of(text()), scope);
+    let refs = (option::of(text()), option::of(text()));
+    (what, status, option::of(text()), counts, refs).prop_map(|(what, status, reason, counts, refs)| {
+        let (image, digest, scanner, database, scope) = what;
+        let (findings_ref, sbom_ref) = refs;
+        ImageScanned {
+            image,
+            digest,
+            scanner,
+            database,
+            scope,
+            status,
+            reason,
+            counts,
+            findings_ref,
+            sbom_ref,
+        }
     })
 }
 
@@ -299,6 +335,7 @@ pub(crate) fn data() -> impl Strategy<Value = Data> {
         build_finished().prop_map(Data::from),
         image_pushed().prop_map(Data::from),
         image_deleted().prop_map(Data::from),
+        image_scanned().prop_map(Data::from),
         request_made().prop_map(Data::from),
     ];
     let release = prop_oneof![
