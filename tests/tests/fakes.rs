@@ -11,8 +11,10 @@ use longshore_events::{
     CommitId, Digest, EnvironmentName, ImageName, ImageRef, RefName, RepositoryName, ServiceName,
 };
 use longshore_ports::suite;
-use longshore_ports::{BlobRef, BuildOrder, DesiredRelease, Health, ProbeTarget, RunSpec, Workload};
-use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeWorkloads, Tree};
+use longshore_ports::{
+    BlobRef, BuildOrder, DesiredRelease, Health, ProbeTarget, RunSpec, ScanOrder, Workload,
+};
+use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeScanner, FakeWorkloads, Inside, Tree};
 use longshore_sim::{Air, Faults, MemoryJournal};
 
 /// Runs what waits for nothing but the air.
@@ -92,6 +94,27 @@ fn the_builder() {
         }
     };
     run(suite::builder::run(make, async |_| pass(&air)));
+}
+
+#[test]
+fn the_scanner() {
+    let air = air();
+    let order = |name: &str| {
+        let digest = BlobRef::of(name.as_bytes()).0;
+        ScanOrder { image: ImageRef::new(ImageName::new("api").unwrap(), digest), platforms: Vec::new() }
+    };
+    let make = async || {
+        let scanner = FakeScanner::new(air.clone(), None);
+        scanner.holds(order("dirty").image.digest, Inside::Dirty);
+        scanner.holds(order("unreadable").image.digest, Inside::Unreadable);
+        suite::scanner::Bench {
+            scanner,
+            clean: order("clean"),
+            dirty: order("dirty"),
+            unreadable: order("unreadable"),
+        }
+    };
+    run(suite::scanner::run(make, async |_| pass(&air)));
 }
 
 #[test]

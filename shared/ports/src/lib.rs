@@ -16,6 +16,7 @@ pub mod history;
 pub mod journal;
 mod key;
 mod registry;
+mod scanner;
 mod secrets;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -31,6 +32,9 @@ pub use history::History;
 pub use journal::{Facts, Journal};
 pub use key::{EffectKind, Key};
 pub use registry::{Registry, Resolved};
+pub use scanner::{
+    Finding, Findings, MAX_FINDINGS, ScanOrder, ScanReport, ScanState, Scanner, ScannerVersion,
+};
 pub use secrets::{Secret, Secrets};
 pub use workloads::{
     Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, RunSpec, Workload,

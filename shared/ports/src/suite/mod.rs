@@ -7,5 +7,6 @@ pub mod builder;
 pub mod git;
 pub mod history;
 pub mod journal;
+pub mod scanner;
 pub mod secrets;
 pub mod workloads;

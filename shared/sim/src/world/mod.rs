@@ -3,11 +3,13 @@
 mod blobs;
 mod builder;
 mod git;
+mod scanner;
 mod workloads;
 
 pub use blobs::FakeBlobs;
 pub use builder::FakeBuilder;
 pub use git::{FakeGit, Tree};
+pub use scanner::{FakeScanner, Inside};
 pub use workloads::FakeWorkloads;
 
 /// Faults put into the outside on purpose.
