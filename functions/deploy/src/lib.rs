@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use longshore_events::{
     CommitId, Digest, EnvironmentName, Fact, ServiceName, takes,
-    types::{DigestQuarantined, ImagePushed, RequestKind},
+    types::{DigestQuarantined, RequestKind},
 };
 use longshore_frame::{At, Cause, Decision, Function};
-use longshore_policy::{Policy, Service};
+use longshore_policy::Policy;
 use longshore_ports::{
     Desired, EffectKind, Facts, Git, Key, Observed, PortError, Registry, Relation, Workload, Workloads,
     journal::Relied,
@@ -94,7 +94,7 @@ impl Function for Deploy {
     fn units(&self, input: &Input) -> Vec<String> {
         match input {
             Input::ImagePushed(image) => {
-                let service = self.policy.services.iter().find(|service| concerns(service, image));
+                let service = self.policy.services.iter().find(|service| service.may_run(image));
                 let environments = service.map(|service| self.policy.environments_of(&service.name));
                 let unit = |name: &EnvironmentName, service: &ServiceName| format!("{name}/{service}");
                 let service = service.map(|service| &service.name);
@@ -232,13 +232,5 @@ impl Deploy {
             },
             digest,
         })
-    }
-}
-
-/// An image of `build` names its service; one from outside is known by where it lies and by the followed tag.
-fn concerns(service: &Service, image: &ImagePushed) -> bool {
-    match &image.service {
-        Some(name) => *name == service.name,
-        None => image.image == service.image && image.tag.as_deref() == Some(service.tag.as_str()),
     }
 }

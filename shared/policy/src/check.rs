@@ -7,7 +7,9 @@ use longshore_events::{EnvironmentName, ImageName, ServiceName};
 use toml_span::{Error, ErrorKind, Span, Spanned};
 
 use crate::fault::{Code, Fault, Faults, Wrong};
-use crate::policy::{Environment, Forge, Host, Policy, Repository, Run, Service, ServiceSource, Source};
+use crate::policy::{
+    Environment, Forge, Host, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
+};
 use crate::read::Keys;
 use crate::rules::{self, FORGES, PROVIDERS, STRATEGIES};
 use crate::spec::{ENVIRONMENT, ROOT};
@@ -71,6 +73,7 @@ fn note_syntax(error: &Error, faults: &Faults<'_>) {
 
 fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     let host = root.table("host").and_then(|keys| host(&keys));
+    let scan = root.table("scan").and_then(|keys| scan(&keys));
     let mut names = Names::new("source", faults);
     let sources = root.tables("source").iter().filter_map(|keys| source(keys, &mut names)).collect();
     let mut repository_names = Names::new("repository", faults);
@@ -87,7 +90,7 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     }
     note_shared_images(&services, &tables);
     let environments = environments(root, &services, &service_names, faults);
-    Some(Policy { host: host?, sources, repositories, services, environments })
+    Some(Policy { host: host?, scan: scan?, sources, repositories, services, environments })
 }
 
 fn host(keys: &Keys<'_>) -> Option<Host> {
@@ -103,6 +106,11 @@ fn host(keys: &Keys<'_>) -> Option<Host> {
     let data = keys.parsed("data", rules::folder);
     let (max_body, ref_check) = (keys.bytes("max_body"), keys.millis("ref_check"));
     Some(Host { listen: listen?, proxy: proxy?, data: data?, max_body: max_body?, ref_check_ms: ref_check? })
+}
+
+fn scan(keys: &Keys<'_>) -> Option<Scan> {
+    let advisories = keys.parsed("advisories", rules::folder);
+    Some(Scan { advisories, timeout_ms: keys.millis("timeout")? })
 }
 
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {

@@ -31,7 +31,7 @@ pub use check::{check, check_bytes};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use policy::{
-    Environment, Forge, ForgeKind, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS, Service,
+    Environment, Forge, ForgeKind, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS, Scan, Service,
     ServiceSource, Source, Strategy,
 };
 pub use schema::schema;

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use longshore_events::{EnvironmentName, ImageName, RefName, RepositoryName, ServiceName};
+use longshore_events::{
+    EnvironmentName, ImageName, RefName, RepositoryName, ServiceName, types::ImagePushed,
+};
 
 use crate::Watch;
 use crate::rules::PROVIDERS;
@@ -15,6 +17,8 @@ use crate::rules::PROVIDERS;
 pub struct Policy {
     /// The one-machine host.
     pub host: Host,
+    /// How images are looked into.
+    pub scan: Scan,
     /// Where webhooks come from.
     pub sources: Vec<Source>,
     /// The repositories.
@@ -50,6 +54,15 @@ impl Host {
     pub fn watch_ms(&self) -> u64 {
         (self.ref_check_ms.saturating_mul(5) / 2).max(4 * SETTLE_MS)
     }
+}
+
+/// How images are looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The folder of advisories in OSV's JSON, relative to the configuration file; `None` when there is none.
+    pub advisories: Option<String>,
+    /// How long a scan may take, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// Where webhooks come from.
@@ -234,6 +247,17 @@ pub struct Environment {
 pub enum Strategy {
     /// The new release starts beside the old one, and takes over when it is ready.
     Rolling,
+}
+
+impl Service {
+    /// Whether this image may have to run as the service: one that `build` made names the service; one from outside is
+    /// known by where it lies and by the followed tag.
+    pub fn may_run(&self, image: &ImagePushed) -> bool {
+        match &image.service {
+            Some(name) => *name == self.name,
+            None => image.image == self.image && image.tag.as_deref() == Some(self.tag.as_str()),
+        }
+    }
 }
 
 impl Policy {

@@ -95,6 +95,7 @@ pub(crate) static ROOT: Spec = Spec {
     about: "Longshore's configuration.",
     keys: &[
         key("host", Kind::Table(&HOST), Need::Optional, "The one-machine host, `longshore up`."),
+        key("scan", Kind::Table(&SCAN), Need::Optional, "How images are looked into."),
         key("source", Kind::Tables(&SOURCE), Need::Optional, "Where webhooks come from."),
         key("repository", Kind::Tables(&REPOSITORY), Need::Optional, "The Git repositories."),
         key(
@@ -140,6 +141,26 @@ pub(crate) static HOST: Spec = Spec {
             Kind::Duration(1_000),
             Need::Text("60s"),
             "How often the host looks for pushes whose webhook never came.",
+        ),
+    ],
+};
+
+pub(crate) static SCAN: Spec = Spec {
+    title: "[scan]",
+    about: "How images are looked into.",
+    keys: &[
+        key(
+            "advisories",
+            Kind::Text,
+            Need::Optional,
+            "A folder of advisories in OSV's JSON, relative to this file, for the host's own scanner. Without it: \
+             vulnerabilities are not looked for.",
+        ),
+        key(
+            "timeout",
+            Kind::Duration(1_000),
+            Need::Text("15m"),
+            "How long a scan may take; one that takes longer has failed, and is never clean.",
         ),
     ],
 };
@@ -330,5 +351,5 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 9] =
-    [&ROOT, &HOST, &SOURCE, &REPOSITORY, &SERVICE, &RUN, &READY, &HEALTH, &ENVIRONMENT];
+pub(crate) const ALL: [&Spec; 10] =
+    [&ROOT, &HOST, &SCAN, &SOURCE, &REPOSITORY, &SERVICE, &RUN, &READY, &HEALTH, &ENVIRONMENT];
