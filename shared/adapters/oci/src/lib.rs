@@ -3,10 +3,13 @@
 //! - [`layer`] writes reproducible layers and unpacks hostile ones safely.
 //! - [`packer`] turns a Dockerfile without `RUN` into an image, without a daemon.
 //! - [`client`] pushes to and pulls from any registry, streaming.
+//! - `checks` (feature `server`) looks into the images of the host's own registry for what must not run.
 //! - `server` (feature `server`) is the host's own registry, an axum router over blobs on disk.
 //!
 //! Nothing here holds a layer in memory, and nothing is visible under a digest before its content matched it.
 
+#[cfg(feature = "server")]
+pub mod checks;
 pub mod client;
 mod digest;
 pub mod image;

@@ -253,10 +253,10 @@ fn failed(path: &Path, errno: Errno) -> LayerError {
 }
 
 /// Fails once more than `left` bytes were read.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-    over: bool,
+pub(crate) struct Bounded<R> {
+    pub(crate) inner: R,
+    pub(crate) left: u64,
+    pub(crate) over: bool,
 }
 
 impl<R: Read> Read for Bounded<R> {

@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// Records a manifest whose bytes are in the store, and what it is about.
-    pub(super) fn link_manifest(
+    pub(crate) fn link_manifest(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,

@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Takes the bytes of a blob.
-    pub(super) fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+    pub(crate) fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = digest::of(bytes);
         if !self.hold(&digest)? {
             self.write(&self.blob_path(&digest), bytes)?;
