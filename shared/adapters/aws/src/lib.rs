@@ -1,5 +1,5 @@
 //! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager,
-//! images in ECR, builds in CodeBuild.
+//! images in ECR and what it found in them, builds in CodeBuild.
 //!
 //! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
 //! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself
@@ -15,6 +15,7 @@ pub mod lambda;
 mod plain;
 mod refusal;
 mod registry;
+mod scanner;
 mod secrets;
 mod stack;
 #[cfg(feature = "testing")]
@@ -26,4 +27,5 @@ pub use codebuild::{BuildProject, CodeBuilder};
 pub use failure::code;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
 pub use registry::EcrRegistry;
+pub use scanner::EcrScanner;
 pub use secrets::AwsSecrets;

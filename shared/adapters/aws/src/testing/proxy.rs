@@ -50,6 +50,8 @@ struct Script {
     calls: Vec<String>,
     asked: Vec<Asked>,
     builds: Builds,
+    /// By digest, what is said of a scan in place of moto's words.
+    scans: HashMap<String, Value>,
     done: HashMap<String, (StatusCode, Bytes)>,
 }
 
@@ -102,6 +104,11 @@ impl Proxy {
     /// moto's. What is said of a commit counts more.
     pub fn build(&self, what: &str, state: Value) {
         self.script().builds.stand(what, state);
+    }
+
+    /// From now on a scan of this digest, once it was begun, stands so.
+    pub fn scan(&self, digest: &str, answer: Value) {
+        self.script().scans.insert(digest.to_owned(), answer);
     }
 
     /// The starts of builds so far, as they were asked for.
@@ -216,6 +223,11 @@ impl Call<'_> {
             proxy.script().builds.complete(action, &asked, &mut answer);
             return said(200, &answer);
         }
+        if *action == "DescribeImageScanFindings" && head.status.is_success() {
+            let (asked, answer) =
+                (serde_json::from_slice(&body).unwrap(), serde_json::from_slice(&answer).unwrap());
+            return said(200, &proxy.script().scanned(&asked, answer));
+        }
         Response::from_parts(head, Full::new(answer))
     }
 
@@ -257,6 +269,12 @@ impl Call<'_> {
 }
 
 impl Script {
+    /// What is said of a scan; moto says the same of every image.
+    fn scanned(&self, asked: &Value, answer: Value) -> Value {
+        let digest = asked["imageId"]["imageDigest"].as_str().unwrap_or_default();
+        self.scans.get(digest).cloned().unwrap_or(answer)
+    }
+
     fn fault(&mut self, action: &str, token: Option<&str>) -> Option<Fault> {
         self.calls.push(action.to_owned());
         let place = self.next.iter().position(|(wanted, _)| *wanted == action);

@@ -10,5 +10,6 @@ mod faults;
 mod journal;
 mod refusals;
 mod registry;
+mod scanner;
 mod stack;
 mod stores;
