@@ -113,6 +113,55 @@ async fn a_build_that_is_not_ours_or_goes_on_hints_nothing() {
     assert!(world.hints.0.lock().unwrap().is_empty() && world.kept().is_empty());
 }
 
+const SCANNED: &str = "sha256:f4e8be7e01ded8a936213233ba3a67c778f64084a885e5fb9b7a7e8aef281804";
+
+fn hints(world: &World) -> Vec<String> {
+    std::mem::take(&mut *world.hints.0.lock().unwrap())
+}
+
+#[tokio::test]
+async fn a_scan_that_ended_and_a_finding_are_hints_and_no_events() {
+    let world = World::new();
+    let unit = format!("scan/{IMAGE}@{SCANNED}");
+    for name in ["ecr_scan", "inspector_scan", "inspector_finding"] {
+        assert_eq!(world.sample(&format!("aws/{name}")).await.status, 200, "{name}");
+        assert_eq!(hints(&world), [unit.as_str()], "{name}");
+    }
+    let mut failed = body("ecr_scan");
+    failed["detail"]["scan-status"] = "FAILED".into();
+    failed["detail"]["finding-severity-counts"] = Value::Null;
+    let mut closed = body("inspector_finding");
+    closed["detail"]["status"] = "CLOSED".into();
+    told(&world, &json!([failed, { "unknown": true }, closed])).await;
+    assert_eq!(hints(&world), [unit.as_str(), unit.as_str()], "one bad notice does not spoil the list");
+    assert!(world.kept().is_empty());
+}
+
+#[tokio::test]
+async fn scans_of_other_images_and_findings_about_no_image_hint_nothing() {
+    let world = World::new();
+    let mut notices = Vec::new();
+    for (pointer, value) in [
+        ("/detail/repository-name", json!("acme/other")),
+        ("/detail/image-digest", json!("latest")),
+        ("/detail/image-digest", json!("")),
+        ("/account", json!("210987654321")),
+        ("/region", json!("../../x")),
+    ] {
+        let mut notice = body("ecr_scan");
+        *notice.pointer_mut(pointer).unwrap() = value;
+        notices.push(notice);
+    }
+    let mut instance = body("inspector_finding");
+    instance["detail"]["resources"] = json!([{ "type": "AWS_EC2_INSTANCE", "id": "i-1", "details": {} }]);
+    notices.extend([instance, body("ecr_referrer")]);
+    for notice in &notices {
+        let answer = told(&world, notice).await;
+        assert!(answer.status == 200 && answer.message.unwrap().starts_with("ignored"), "{notice}");
+    }
+    assert!(hints(&world).is_empty() && world.kept().is_empty());
+}
+
 #[tokio::test]
 async fn the_detail_of_a_schedule_is_an_object_or_text() {
     for name in ["scheduler", "scheduler_object"] {

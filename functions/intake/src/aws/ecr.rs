@@ -61,12 +61,15 @@ impl Detail {
         Ok((id(envelope, hearing), ImageDeleted { image, tag, digest }))
     }
 
-    /// The image's name, with the registry's host.
     fn name(&self, envelope: &Envelope) -> String {
-        let Envelope { account, region, .. } = envelope;
-        let china = if region.starts_with("cn-") { ".cn" } else { "" };
-        format!("{account}.dkr.ecr.{region}.amazonaws.com{china}/{}", self.repository_name)
+        image_name(&envelope.account, &envelope.region, &self.repository_name)
     }
+}
+
+/// An image's name, with the registry's host.
+pub(super) fn image_name(account: &str, region: &str, repository: &str) -> String {
+    let china = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("{account}.dkr.ecr.{region}.amazonaws.com{china}/{repository}")
 }
 
 /// What comes again has the same id.

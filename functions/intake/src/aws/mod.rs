@@ -10,6 +10,7 @@
 
 mod codebuild;
 mod ecr;
+mod scans;
 mod schedule;
 
 use jiff::Timestamp;
@@ -121,8 +122,12 @@ impl Reader<'_> {
             ("aws.codebuild", "CodeBuild Build State Change") => codebuild::hear(&envelope, hearing, heard),
             ("aws.cloudwatch", _) => cloudwatch::hear(value, hearing, heard),
             ("aws.scheduler" | "aws.events", "Scheduled Event") => schedule::hear(&envelope, hearing, heard),
-            // What a scanner found is asked of the scanner, by whoever decides on it.
-            ("aws.ecr", "ECR Image Scan" | "ECR Referrer Action") | ("aws.inspector2", _) => {
+            ("aws.ecr", "ECR Image Scan") | ("aws.inspector2", "Inspector2 Scan") => {
+                scans::ended(&envelope, hearing, heard)
+            }
+            ("aws.inspector2", "Inspector2 Finding") => scans::found(&envelope, hearing, heard),
+            // What refers to an image, such as a signature, nobody judges yet.
+            ("aws.ecr", "ECR Referrer Action") => {
                 heard.ignore(format!("ignored: nothing follows from {:?} yet", brief(&envelope.kind)));
                 Ok(())
             }
