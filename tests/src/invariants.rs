@@ -7,7 +7,7 @@ use longshore_events::{
 use longshore_ports::Workload;
 use longshore_sim::{
     MemoryJournal,
-    world::{FakeBuilder, FakeGit, FakeWorkloads},
+    world::{FakeBuilder, FakeGit, FakeScanner, FakeWorkloads},
 };
 
 use crate::script::{SERVICES, main_branch, order, repo};
@@ -49,6 +49,28 @@ pub(crate) fn faults(
         }
         if runs.len() > 1 || runs.iter().any(|(_, weight)| *weight != 100) {
             wrong.push(format!("{service} was left between two releases: {runs:?}"));
+        }
+    }
+    wrong
+}
+
+/// What is said last of each image is what there is to see in it; each is looked into once.
+pub(crate) fn scans(journal: &MemoryJournal, scanner: &FakeScanner) -> Vec<String> {
+    let mut wrong = scanner.wrong();
+    let events = journal.events();
+    let images = events.iter().filter_map(|event| match &event.data {
+        Data::ImagePushed(image) => Some(&image.digest),
+        _ => None,
+    });
+    for digest in images {
+        let said = events.iter().rev().find_map(|event| match &event.data {
+            Data::ImageScanned(fact) if fact.digest == *digest => Some(fact),
+            _ => None,
+        });
+        let said = said.map(|fact| (fact.status, fact.counts.critical > 0));
+        let truth = scanner.truth(digest);
+        if said != Some(truth) {
+            wrong.push(format!("{said:?} was said of the image {}, which is {truth:?}", digest.hex()));
         }
     }
     wrong

@@ -15,6 +15,7 @@ use longshore_intake::RefCheck;
 use longshore_policy::{Policy, check};
 use longshore_ports::Journal as _;
 use longshore_ports::journal::{DecisionRow, Open};
+use longshore_scan::Scan;
 
 use crate::drill::Drill;
 use crate::spine::{CONFIG, Run, Spine, play};
@@ -93,6 +94,11 @@ impl Spine {
             }
             RefCheck::NAME => {
                 again(&RefCheck { git: self.refcheck.git.clone(), policy: policy.clone() }, &past)
+            }
+            Scan::NAME => {
+                let Scan { scanner, poll_ms, .. } = &*self.scan;
+                let (policy, scanner, poll_ms) = (policy.clone(), scanner.clone(), *poll_ms);
+                again(&Scan { policy, scanner, poll_ms }, &past)
             }
             _ => again::<Drill>(&self.drill, &past),
         }

@@ -10,17 +10,22 @@ use longshore_events::{
 use longshore_ports::{BlobRef, BuildOrder, Clock};
 use longshore_sim::{
     Air, MemoryJournal, Rng,
-    world::{FakeBuilder, FakeGit, FakeWorkloads, Tree},
+    world::{FakeBuilder, FakeGit, FakeScanner, FakeWorkloads, Inside, Tree},
 };
 
 /// The services of the simulated repository.
 pub(crate) const SERVICES: [&str; 2] = ["api", "web"];
+
+/// What a scanner sees in a service, by a word of its source; most have none of these.
+const INSIDE: [(&str, Inside); 3] =
+    [("dirty", Inside::Dirty), ("unreadable", Inside::Unreadable), ("endless", Inside::Endless)];
 
 /// People at work.
 pub(crate) struct Script {
     air: Arc<Air>,
     git: Arc<FakeGit>,
     builder: Arc<FakeBuilder>,
+    scanner: Arc<FakeScanner>,
     workloads: Arc<FakeWorkloads>,
     journal: Arc<MemoryJournal>,
     rng: Rng,
@@ -42,10 +47,12 @@ pub(crate) fn main_branch() -> RefName {
 
 impl Script {
     /// `acts` things that people do, at random times.
+    #[expect(clippy::too_many_arguments, reason = "the whole world, once")]
     pub(crate) fn new(
         air: Arc<Air>,
         git: Arc<FakeGit>,
         builder: Arc<FakeBuilder>,
+        scanner: Arc<FakeScanner>,
         workloads: Arc<FakeWorkloads>,
         journal: Arc<MemoryJournal>,
         seed: u64,
@@ -56,6 +63,7 @@ impl Script {
             air,
             git,
             builder,
+            scanner,
             workloads,
             journal,
             rng: Rng::new(!seed),
@@ -106,10 +114,15 @@ impl Script {
         let Ok(id) = CommitId::new(format!("{number:040x}")) else { return Vec::new() };
         self.git.commit(id.clone(), parent.clone(), tree.clone());
         for service in SERVICES {
-            let bad =
-                tree.get(&format!("{service}/main.rs")).is_some_and(|content| content.starts_with("bad"));
-            if let (true, Some(order)) = (bad, order(service, &id)) {
-                self.workloads.never_ready(self.builder.digest(&order));
+            let content = tree.get(&format!("{service}/main.rs")).cloned().unwrap_or_default();
+            let Some(order) = order(service, &id) else { continue };
+            let digest = self.builder.digest(&order);
+            if content.starts_with("bad") {
+                self.workloads.never_ready(digest.clone());
+            }
+            let inside = INSIDE.iter().find(|(word, _)| content.contains(word)).map(|(_, inside)| *inside);
+            if let Some(inside) = inside {
+                self.scanner.holds(digest.clone(), inside);
             }
         }
         self.made.push(id.clone());
@@ -185,7 +198,8 @@ impl Script {
         }
     }
 
-    /// Changes one service or both: good, bad (never ready) or broken (does not build).
+    /// Changes one service or both: good, bad (never ready) or broken (does not build), and at times with something in
+    /// it that a scanner finds.
     fn change(&mut self, tree: &mut Tree) {
         let both = self.rng.chance(300);
         let one = self.rng.below(SERVICES.len());
@@ -197,7 +211,9 @@ impl Script {
                 0 | 1 => "bad",
                 _ => "good",
             };
-            let content = format!("{kind} {}", BlobRef::of(&self.rng.number().to_le_bytes()).0.hex());
+            let inside = INSIDE.get(self.rng.below(12)).map_or("clean", |(word, _)| word);
+            let content =
+                format!("{kind} {inside} {}", BlobRef::of(&self.rng.number().to_le_bytes()).0.hex());
             tree.insert(format!("{service}/main.rs"), content);
             tree.remove(&format!("{service}/broken"));
             if self.rng.chance(70) {

@@ -15,9 +15,10 @@ use longshore_ports::{
     Journal, PortError,
     journal::{Commit, CommitError, Routes, SwitchWrite},
 };
+use longshore_scan::Scan;
 use longshore_sim::{
     Air, Faults, Invoke, MemoryJournal, Outcome, Scheduler, Settings,
-    world::{FakeBlobs, FakeBuilder, FakeGit, FakeWorkloads, Hole},
+    world::{FakeBlobs, FakeBuilder, FakeGit, FakeScanner, FakeWorkloads, Hole},
 };
 
 use crate::drill::Drill;
@@ -28,6 +29,8 @@ use crate::script::Script;
 pub(crate) const CONFIG: &str = r#"
 [host]
 ref_check = "30s"
+[scan]
+timeout = "2m"
 [[repository]]
 name = "shop"
 [[service]]
@@ -106,12 +109,14 @@ pub(crate) struct Spine {
     pub(crate) frame: Frame,
     pub(crate) build: Arc<Build>,
     pub(crate) deploy: Arc<Deploy>,
+    pub(crate) scan: Arc<Scan>,
     pub(crate) drill: Arc<Drill>,
     pub(crate) refcheck: Arc<RefCheck>,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) air: Arc<Air>,
     git: Arc<FakeGit>,
     builder: Arc<FakeBuilder>,
+    scanner: Arc<FakeScanner>,
     workloads: Arc<FakeWorkloads>,
     script: Mutex<Script>,
 }
@@ -122,8 +127,9 @@ pub(crate) struct Spine {
 /// When the configuration above is wrong.
 pub fn run(run: &Run) -> Report {
     let (spine, outcome) = play(run);
-    let Spine { journal, air, git, builder, workloads, .. } = &spine;
+    let Spine { journal, air, git, builder, scanner, workloads, .. } = &spine;
     let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
+    wrong.extend(invariants::scans(journal, scanner));
     if !outcome.rested {
         wrong.push("it never came to rest".into());
     }
@@ -148,6 +154,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
+    let scanner = Arc::new(FakeScanner::new(air.clone(), hole));
     let blobs = Arc::new(FakeBlobs::new(air.clone()));
     let journal = Arc::new(MemoryJournal::new(air.clone(), routes()));
     let mutant = match run.mutation {
@@ -172,17 +179,20 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
             facts: journal.clone(),
             poll_ms: 1_000,
         }),
+        scan: Arc::new(Scan { policy: policy.clone(), scanner: scanner.clone(), poll_ms: 1_000 }),
         drill: Arc::new(Drill { workloads: workloads.clone() }),
         refcheck: Arc::new(RefCheck { git: git.clone(), policy }),
         journal: journal.clone(),
         air: air.clone(),
         git: git.clone(),
         builder: builder.clone(),
+        scanner: scanner.clone(),
         workloads: workloads.clone(),
         script: Mutex::new(Script::new(
             air.clone(),
             git.clone(),
             builder.clone(),
+            scanner.clone(),
             workloads.clone(),
             journal.clone(),
             run.seed,
@@ -224,6 +234,7 @@ fn routes() -> Routes {
         (Deploy::NAME, <Deploy as Function>::Input::KINDS),
         (Drill::NAME, <Drill as Function>::Input::KINDS),
         (RefCheck::NAME, <RefCheck as Function>::Input::KINDS),
+        (Scan::NAME, <Scan as Function>::Input::KINDS),
     ])
 }
 
@@ -241,6 +252,7 @@ impl Invoke for Spine {
             (Deploy::NAME, call) => task(&self.deploy, &self.frame, invocation, call),
             (Drill::NAME, call) => task(&self.drill, &self.frame, invocation, call),
             (RefCheck::NAME, call) => task(&self.refcheck, &self.frame, invocation, call),
+            (Scan::NAME, call) => task(&self.scan, &self.frame, invocation, call),
             (_, Call::Event(event)) => {
                 let (journal, at, switch) = (self.journal.clone(), event.time, SwitchWrite::of(&event));
                 let commit = Commit { at, switch, events: vec![*event], ..Commit::default() };

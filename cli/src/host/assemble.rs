@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -16,11 +16,13 @@ use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Containers, Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
+use longshore_oci::checks::{Checks, Parts as ScanParts};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
 use longshore_ports::{Clock, Git, Secret, journal::Committed};
 use longshore_runner::RunnerClient;
+use longshore_scan::Scan;
 use tokio::sync::{mpsc, watch};
 
 use super::dispatch::{Bus, CLAIM_MS, Inbox};
@@ -156,7 +158,7 @@ fn find_containers(
 
 /// The functions, as [`routes`] lists them.
 fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &Store) -> Vec<Arc<dyn Runs>> {
-    let System { policy, journal, blobs, clock, builder, runner, .. } = system;
+    let System { policy, journal, blobs, clock, builder, runner, bus, .. } = system;
     let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let build = Build {
         policy: policy.clone(),
@@ -175,7 +177,14 @@ fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &St
         poll_ms: POLL_MS,
     };
     let check = RefCheck { git: git.clone(), policy: policy.clone() };
-    vec![hosted(build, &frame), hosted(deploy, &frame), hosted(check, &frame)]
+    let checks = Checks::new(ScanParts {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        hints: Arc::new(bus.clone()),
+        advisories: policy.scan.advisories.clone().map(PathBuf::from),
+    });
+    let scan = Scan { policy: policy.clone(), scanner: Arc::new(checks), poll_ms: POLL_MS };
+    vec![hosted(build, &frame), hosted(deploy, &frame), hosted(check, &frame), hosted(scan, &frame)]
 }
 
 fn ready(folder: &DataFolder, listen: SocketAddr, proxy: SocketAddr) -> Ready {

@@ -55,6 +55,7 @@ pub(crate) fn routes() -> Routes {
         route::<longshore_build::Build>(),
         route::<longshore_deploy::Deploy>(),
         route::<longshore_intake::RefCheck>(),
+        route::<longshore_scan::Scan>(),
     ])
 }
 
@@ -72,6 +73,7 @@ mod tests {
                 "build: dev.longshore.push.received.v1",
                 "deploy: dev.longshore.image.pushed.v1 dev.longshore.request.made.v1",
                 "refcheck: dev.longshore.push.received.v1",
+                "scan: dev.longshore.image.pushed.v1",
             ]
         );
     }

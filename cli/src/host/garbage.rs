@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use jiff::SignedDuration;
 use longshore_events::{Digest, Fact as _, types::DigestQuarantined};
+use longshore_frame::Function as _;
 use longshore_local::SqliteJournal;
 use longshore_oci::server::{Collected, Store};
 use longshore_ports::history::{EventQuery, History as _};
@@ -47,7 +48,8 @@ async fn collect_once(system: &System, store: &Store) -> Result<()> {
 /// that are quarantined, so that they can be looked at.
 async fn in_use(journal: &SqliteJournal) -> Result<BTreeSet<Digest>> {
     let mut found = BTreeSet::new();
-    for unit in journal.all_units().await? {
+    // What was scanned need not be kept for that.
+    for unit in journal.all_units().await?.iter().filter(|unit| unit.function != longshore_scan::Scan::NAME) {
         found.extend(digests(&unit.row.state));
         found.extend(digests(&serde_json::to_string(&unit.row.todo)?));
     }

@@ -59,6 +59,8 @@ fn configuration(options: &UpOptions) -> Result<(Policy, PathBuf)> {
     let own = Source { name: OWN_SOURCE.into(), provider: Provider::CloudEvents, secret: OWN_SOURCE.into() };
     policy.sources.push(own);
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let advisories = policy.scan.advisories.take();
+    policy.scan.advisories = advisories.map(|folder| beside.join(folder).to_string_lossy().into_owned());
     Ok((policy, beside.to_owned()))
 }
 

@@ -17,6 +17,7 @@ mod images;
 mod providers;
 mod registry;
 mod replay;
+mod scan;
 mod stage;
 mod stop;
 mod storm;

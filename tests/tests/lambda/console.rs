@@ -73,7 +73,7 @@ fn a_rollout_on_the_stack_is_seen_and_taken_back() {
     assert_eq!((&empty["work"]["deliveries"], &empty["host"]), (&json!(0), &Value::Null));
 
     let image = stage.keep(&stage.image());
-    assert_eq!(asks(&stage, &["status"])["work"]["deliveries"], 1);
+    assert_eq!(asks(&stage, &["status"])["work"]["deliveries"], 2, "to deploy and to scan");
     let mut deploy = stage.start("deploy");
     deploy.invoke(&stage.image()).unwrap();
     let status = asks(&stage, &["status"]);

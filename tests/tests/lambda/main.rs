@@ -10,5 +10,6 @@ mod http;
 mod registry;
 mod runner;
 mod sandbox;
+mod scan;
 mod stage;
 mod url;

@@ -18,13 +18,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the platform lets an invocation live.
 pub(crate) const LIFE: Duration = Duration::from_mins(1);
 
-const BINARIES: [&str; 7] = [
+const BINARIES: [&str; 8] = [
     "longshore",
     "longshore-build",
     "longshore-console",
     "longshore-deploy",
     "longshore-intake",
     "longshore-refcheck",
+    "longshore-scan",
     "longshore-sweep",
 ];
 

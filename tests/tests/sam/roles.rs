@@ -16,11 +16,15 @@ const WILDCARDS: &[(&str, &str)] = &[
     ("DeployRole", "repository/${RepositoryPrefix}/*"),
     // ecr:GetAuthorizationToken knows no resources.
     ("BuilderRole", "*"),
+    ("ScanRole", "repository/${RepositoryPrefix}/*"),
+    // What Inspector knows is asked without a resource.
+    ("ScanRole", "*"),
     // Large data is named by its content.
     ("BuildRole", "${Bucket.Arn}/blobs/*"),
     ("ConsoleRole", "${Bucket.Arn}/blobs/*"),
     ("DeployRole", "${Bucket.Arn}/blobs/*"),
     ("RefcheckRole", "${Bucket.Arn}/blobs/*"),
+    ("ScanRole", "${Bucket.Arn}/blobs/*"),
     // People ask the console for whatever the table has an index for.
     ("ConsoleRole", "${Table.Arn}/index/*"),
 ];

@@ -105,7 +105,11 @@ fn what_aws_says_comes_to_intake_but_for_what_is_nobodys_business() {
         .collect();
     assert_eq!(own_alarms.len(), 4);
     let taken = [sample("ecr_push"), sample("ecr_delete"), sample("ecr_scan"), sample("ecr_referrer")];
-    let taken = taken.into_iter().chain([sample("inspector_finding"), sample("cloudwatch_alarm")]);
+    let taken = taken.into_iter().chain([
+        sample("inspector_finding"),
+        sample("inspector_scan"),
+        sample("cloudwatch_alarm"),
+    ]);
     let taken = taken.chain([ours("codebuild_succeeded")]).map(|event| (event, 1));
     let left = [ours("codebuild_in_progress"), sample("codebuild_of_others")];
     let left = left.into_iter().chain(own_alarms).map(|event| (event, 0));

@@ -10,6 +10,7 @@ use longshore_frame::replay::{Past, Twice, Unreplayable, again, states};
 use longshore_intake::RefCheck;
 use longshore_policy::Policy;
 use longshore_ports::journal::DecisionRow;
+use longshore_scan::Scan;
 use serde_json::Value;
 
 use super::silent::Silent;
@@ -42,7 +43,9 @@ impl Deciders {
             facts: silent.clone(),
             poll_ms,
         };
-        Self(vec![decider(build), decider(deploy), decider(RefCheck { git: silent, policy })])
+        let scan = Scan { policy: policy.clone(), scanner: silent.clone(), poll_ms };
+        let refcheck = RefCheck { git: silent, policy };
+        Self(vec![decider(build), decider(deploy), decider(refcheck), decider(scan)])
     }
 
     /// Makes the decisions of a unit once more.

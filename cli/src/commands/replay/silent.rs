@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
 use longshore_ports::{
     BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Observed, PortError, Registry,
-    Resolved, Workload, Workloads,
+    Resolved, ScanOrder, ScanState, Scanner, ScannerVersion, Workload, Workloads,
 };
 
 /// Nobody.
@@ -61,6 +61,21 @@ impl Workloads for Silent {
 #[async_trait]
 impl Registry for Silent {
     async fn resolve(&self, _: &ImageName, _: &str) -> Result<Option<Resolved>, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Scanner for Silent {
+    async fn version(&self) -> Result<ScannerVersion, PortError> {
+        nobody()
+    }
+
+    async fn start(&self, _: &Key, _: &ScanOrder) -> Result<(), PortError> {
+        nobody()
+    }
+
+    async fn find(&self, _: &Key, _: &ScanOrder) -> Result<Option<ScanState>, PortError> {
         nobody()
     }
 }

@@ -7,6 +7,7 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("build", &["dev.longshore.push.received.v1"]),
     ("deploy", &["dev.longshore.image.pushed.v1", "dev.longshore.request.made.v1"]),
     ("refcheck", &["dev.longshore.push.received.v1"]),
+    ("scan", &["dev.longshore.image.pushed.v1"]),
 ];
 
 /// Which function is owed which event types.
