@@ -27,7 +27,7 @@ pub(crate) fn build(stack: &LambdaStack) -> Result<Build, Error> {
         policy: stack.policy.clone(),
         builder: Arc::new(builder),
         builder_name: "codebuild".into(),
-        git: Arc::new(ForgeGit::alone(&stack.policy, stack.secrets()?)?),
+        git: Arc::new(ForgeGit::alone(&stack.policy, stack.kept_secrets()?)?),
         facts: stack.journal.clone(),
         poll_ms: POLL_MS,
     })

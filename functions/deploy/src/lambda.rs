@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use longshore_aws::lambda::LambdaStack;
-use longshore_aws::{AwsSecrets, EcrRegistry};
+use longshore_aws::{AwsSecrets, EcrRegistry, KeptSecrets};
 use longshore_deploy::Deploy;
 use longshore_events::ImageName;
 use longshore_forge::ForgeGit;
@@ -22,7 +22,7 @@ use longshore_runner::RunnerClient;
 /// When a variable is missing, or a repository names no forge.
 pub(crate) fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     let runner = RunnerClient::new(required("LONGSHORE_RUNNER")?.into());
-    let secrets = stack.secrets()?;
+    let secrets = stack.kept_secrets()?;
     let images = Images {
         ecr: EcrRegistry::new(&stack.aws),
         host: required("LONGSHORE_REGISTRY")?,
@@ -43,7 +43,7 @@ struct Images {
     ecr: EcrRegistry,
     /// Where images without a registry in their name lie.
     host: String,
-    secrets: Arc<AwsSecrets>,
+    secrets: Arc<KeptSecrets<AwsSecrets>>,
 }
 
 impl Images {

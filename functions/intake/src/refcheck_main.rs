@@ -15,7 +15,7 @@ use serde_json::Value;
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
-        let git = Arc::new(ForgeGit::alone(&stack.policy, stack.secrets()?)?);
+        let git = Arc::new(ForgeGit::alone(&stack.policy, stack.kept_secrets()?)?);
         let (function, frame) = (RefCheck { git, policy: stack.policy.clone() }, stack.frame()?);
         let (stack, function, frame) = (&stack, &function, &frame);
         answer(async move |payload, invocation| match payload.get("detail-type").and_then(Value::as_str) {

@@ -77,9 +77,12 @@ fn bill<'a>(asked: impl Iterator<Item = &'a Asked>, invocations: &[Duration]) ->
                 charge(&mut bill, "DynamoDB: write units", units, price::DYNAMODB_WRITE);
             }
             // Consistent: a unit for each row, and for each 4 KB.
-            "dynamodb:BatchGetItem" => {
+            "dynamodb:BatchGetItem" | "dynamodb:GetItem" => {
                 let units = (call.parts.len() as f64).max(blocks(call.answered, 4096));
                 charge(&mut bill, "DynamoDB: read units", units, price::DYNAMODB_READ);
+            }
+            "dynamodb:UpdateItem" => {
+                charge(&mut bill, "DynamoDB: write units", 1.0, price::DYNAMODB_WRITE);
             }
             "dynamodb:Query" => {
                 charge(

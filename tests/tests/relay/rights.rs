@@ -21,7 +21,14 @@ const PLATFORM: &[(&str, &str, &str)] = &[
 
 /// What a function may need and no storm makes it do, with the reason: function, action, and a part of the resource.
 const RARE: &[(&str, &str, &str, &str)] = &[
+    ("scan", "inspector2:ListCoverage", "", "ECR asks Inspector as the function, where Inspector scans"),
+    ("scan", "inspector2:ListFindings", "", "ECR asks Inspector as the function, where Inspector scans"),
+    ("build", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
+    ("deploy", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
+    ("refcheck", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
+    ("scan", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
     ("deploy", "events:PutEvents", "", "what it says is owed to nobody yet"),
+    ("scan", "events:PutEvents", "", "what it says is owed to nobody yet"),
     ("deploy", "s3:PutObject", "/blobs/", "what a decision saw, where it is large"),
     ("refcheck", "s3:PutObject", "/blobs/", "what a decision saw, where it is large"),
     ("sweep", "sqs:SendMessage", "-Wakes-", "a wake-up further off than SQS delays one goes in again"),

@@ -10,7 +10,7 @@ use longshore_frame::Frame;
 use longshore_frame::lambda::{Error, PlatformClock, required, routes};
 use longshore_policy::Policy;
 
-use crate::{Account, Aws, AwsSecrets, DynamoJournal, Names, S3Blobs};
+use crate::{Account, Aws, AwsSecrets, DynamoJournal, KeptSecrets, Names, S3Blobs};
 
 /// What a function on Lambda stands on.
 pub struct LambdaStack {
@@ -52,6 +52,15 @@ impl LambdaStack {
     /// When the variable that names them is not set.
     pub fn secrets(&self) -> Result<Arc<AwsSecrets>, Error> {
         Ok(Arc::new(AwsSecrets::new(&self.aws, &required("LONGSHORE_SECRET")?)))
+    }
+
+    /// The secrets for what is sent, which are kept for a while.
+    ///
+    /// # Errors
+    /// When the variable that names them is not set.
+    pub fn kept_secrets(&self) -> Result<Arc<KeptSecrets<AwsSecrets>>, Error> {
+        let secrets = AwsSecrets::new(&self.aws, &required("LONGSHORE_SECRET")?);
+        Ok(Arc::new(KeptSecrets::new(secrets, self.clock.clone())))
     }
 
     /// The blobs.

@@ -10,6 +10,7 @@ mod blobs;
 mod codebuild;
 mod failure;
 mod journal;
+mod kept;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod plain;
@@ -26,6 +27,7 @@ pub use blobs::S3Blobs;
 pub use codebuild::{BuildProject, CodeBuilder};
 pub use failure::code;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
+pub use kept::KeptSecrets;
 pub use registry::EcrRegistry;
 pub use scanner::EcrScanner;
 pub use secrets::AwsSecrets;

@@ -1,7 +1,7 @@
 //! Secrets in Secrets Manager. One secret holds all of them, as a JSON object of texts: each secret costs by the month.
 //!
 //! A value stays valid until the version after next: `AWSCURRENT` is the newest, `AWSPREVIOUS` the one before. Values are
-//! read each time and never kept.
+//! read each time and never kept here.
 
 use std::collections::BTreeMap;
 
