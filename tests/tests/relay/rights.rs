@@ -21,6 +21,9 @@ const PLATFORM: &[(&str, &str, &str)] = &[
 
 /// What a function may need and no storm makes it do, with the reason: function, action, and a part of the resource.
 const RARE: &[(&str, &str, &str, &str)] = &[
+    ("build", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
+    ("refcheck", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
+    ("scan", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
     ("scan", "inspector2:ListCoverage", "", "ECR asks Inspector as the function, where Inspector scans"),
     ("scan", "inspector2:ListFindings", "", "ECR asks Inspector as the function, where Inspector scans"),
     ("build", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
