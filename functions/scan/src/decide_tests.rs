@@ -227,7 +227,7 @@ fn a_hint_about_an_image_that_was_never_heard_of_writes_nothing() {
 /// As for `deploy`: what this build stores, and that what any release stored loads.
 #[test]
 fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stored");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/scan");
     let mut unit = Unit::new();
     unit.hears();
     let scanning = serde_json::to_string_pretty(&unit.state).unwrap() + "\n";
