@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -15,6 +15,7 @@ use longshore_events::{CommitId, Data, Digest, Link, RefName, RepositoryName, Ta
 use longshore_frame::{Call, Frame, Function, handle};
 use longshore_ports::journal::{Commit, LeaseRow, LeaseWrite, Routes, Todo, UnitRow, UnitWrite};
 use longshore_ports::{BuildOrder, Clock, Desired, DesiredRelease, Journal, Workload, Workloads};
+use longshore_sim::stored::Samples;
 use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeWorkloads, Tree};
 use longshore_sim::{Air, Faults, MemoryJournal};
 use serde::de::DeserializeOwned;
@@ -144,14 +145,6 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The folders of a function's samples, one for each release.
-fn releases(function: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/state").join(function);
-    let found: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(!found.is_empty(), "{function} has samples");
-    found
-}
-
 /// A sample as it was stored, and what it is.
 fn sample<T: DeserializeOwned>(release: &Path, name: &str) -> (String, T) {
     let text = std::fs::read_to_string(release.join(name)).unwrap();
@@ -181,7 +174,7 @@ fn held(generation: u64) -> LeaseRow {
 
 #[test]
 fn a_rollout_that_any_release_began_ends_with_its_release_running() {
-    for folder in releases("deploy") {
+    for folder in Samples::of("deploy").releases() {
         for (name, started) in
             [("state-start.json", false), ("state-start.json", true), ("state-shift.json", true)]
         {
@@ -209,7 +202,7 @@ fn a_rollout_that_any_release_began_ends_with_its_release_running() {
 
 #[test]
 fn a_wish_to_go_back_that_any_release_noted_is_fulfilled() {
-    for folder in releases("deploy") {
+    for folder in Samples::of("deploy").releases() {
         let (state, read): (_, longshore_deploy::State) = sample(&folder, "state-asked.json");
         let (bad, good) = (read.current.unwrap(), &read.previous[0]);
         let world = World::new();
@@ -226,7 +219,7 @@ fn a_wish_to_go_back_that_any_release_noted_is_fulfilled() {
 
 #[test]
 fn a_build_that_any_release_began_ends_with_its_image_running() {
-    for folder in releases("build") {
+    for folder in Samples::of("build").releases() {
         for name in ["state-waiting.json", "state-building.json"] {
             let (state, read): (_, longshore_build::State) = sample(&folder, name);
             let effect: (String, BuildOrder) = sample(&folder, "effect-start.json");

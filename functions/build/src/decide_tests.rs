@@ -7,6 +7,7 @@ use longshore_events::{
 };
 use longshore_frame::{At, Cause, Decision, Lease, Told};
 use longshore_ports::{BuildFailure, BuildOrder, BuildStatus, Built, Relation};
+use longshore_sim::stored::Samples;
 
 use super::{Context, decide};
 use crate::{Input, Seen, Stage, State};
@@ -211,44 +212,18 @@ fn a_push_that_touches_nothing_of_the_service_says_its_last_image_again() {
     assert_eq!(unit.images()[0].commit, Some(commit()));
 }
 
-/// As for `deploy`: what this build stores, and that what any release stored loads.
+/// What this build stores, and that what any release stored loads.
 #[test]
 fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/build");
+    let samples = Samples::of("build");
     let mut unit = Unit::new(Some(Relation::Behind));
     unit.hears(true);
-    let waiting = pretty(&unit.state);
+    samples.keep("state-waiting.json", &unit.state);
     unit.seen.tip = Some(Relation::Same);
     unit.passes(3_000);
-    let (building, start) = (pretty(&unit.state), pretty(&unit.last.effects[0]));
+    samples.keep("state-building.json", &unit.state);
+    samples.keep("effect-start.json", &unit.last.effects[0]);
     unit.ends(built());
-    let files = [
-        ("state-waiting.json", waiting),
-        ("state-building.json", building),
-        ("effect-start.json", start),
-        ("state-ended.json", pretty(&unit.state)),
-    ];
-    for (name, now) in files {
-        let path = folder.join("0.1").join(name);
-        if !path.exists() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &now).unwrap();
-        }
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), now, "{} is stored otherwise", path.display());
-    }
-    for release in std::fs::read_dir(folder).unwrap() {
-        for file in std::fs::read_dir(release.unwrap().path()).unwrap() {
-            let path = file.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            if path.file_name().unwrap().to_str().unwrap().starts_with("effect-") {
-                serde_json::from_str::<BuildOrder>(&text).unwrap();
-            } else {
-                serde_json::from_str::<State>(&text).unwrap();
-            }
-        }
-    }
-}
-
-fn pretty(value: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(value).unwrap() + "\n"
+    samples.keep("state-ended.json", &unit.state);
+    samples.load::<State, BuildOrder>();
 }

@@ -44,27 +44,21 @@ impl Deployed {
 
 #[cfg(test)]
 mod tests {
+    use longshore_sim::stored::Samples;
+    use serde::de::IgnoredAny;
+
     use super::*;
 
     #[test]
     fn what_deploy_stored_in_any_release_is_shown() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/deploy");
         let mut rollouts = 0;
-        for release in std::fs::read_dir(folder).unwrap() {
-            for file in std::fs::read_dir(release.unwrap().path()).unwrap() {
-                let path = file.unwrap().path();
-                if !path.file_name().unwrap().to_str().unwrap().starts_with("state-") {
-                    continue;
-                }
-                let deployed: Deployed =
-                    serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-                let first = Some(format!("{:040x}", 1));
-                assert_eq!(deployed.commit_of(1), first, "the release that runs, of {}", path.display());
-                let Some(rollout) = &deployed.rollout else { continue };
-                rollouts += 1;
-                assert_eq!(rollout.to.image.digest.hex(), format!("{:064x}", 2));
-                assert_eq!(deployed.commit_of(rollout.generation), Some(format!("{:040x}", 2)));
-            }
+        for (path, deployed) in Samples::of("deploy").load::<Deployed, IgnoredAny>() {
+            let first = Some(format!("{:040x}", 1));
+            assert_eq!(deployed.commit_of(1), first, "the release that runs, of {}", path.display());
+            let Some(rollout) = &deployed.rollout else { continue };
+            rollouts += 1;
+            assert_eq!(rollout.to.image.digest.hex(), format!("{:064x}", 2));
+            assert_eq!(deployed.commit_of(rollout.generation), Some(format!("{:040x}", 2)));
         }
         assert!(rollouts >= 2, "{rollouts} samples of rollouts");
     }

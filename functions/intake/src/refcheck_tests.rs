@@ -7,6 +7,8 @@ use longshore_events::{Data, EventId};
 use longshore_frame::{Lease, Told};
 use longshore_policy::{Host, Scan};
 use longshore_ports::Changes;
+use longshore_sim::stored::Samples;
+use serde::de::IgnoredAny;
 
 use super::*;
 
@@ -204,25 +206,15 @@ async fn pushes_do_not_put_the_next_look_off() {
     assert_eq!(world.state.next, due);
 }
 
-/// As for `deploy`: what this build stores, and that what any release stored loads. The ref check has no effects.
+/// What this build stores, and that what any release stored loads. The ref check has no effects.
 #[tokio::test]
 async fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/state/refcheck");
+    let samples = Samples::of("refcheck");
     let mut world = World::new(Relation::Ahead);
     world.has(&[(MAIN, 'a'), ("refs/tags/v1", 'a')]);
     world.look().await;
-    let now = serde_json::to_string_pretty(&world.state).unwrap() + "\n";
-    let path = folder.join("0.1/state-looked.json");
-    if !path.exists() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &now).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), now, "{} is stored otherwise", path.display());
-    for release in std::fs::read_dir(folder).unwrap() {
-        for file in std::fs::read_dir(release.unwrap().path()).unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            let state: State = serde_json::from_str(&text).unwrap();
-            assert!(state.looked && state.found == 1 && state.refs.len() == 2 && state.next.is_some());
-        }
+    samples.keep("state-looked.json", &world.state);
+    for (_, state) in samples.load::<State, IgnoredAny>() {
+        assert!(state.looked && state.found == 1 && state.refs.len() == 2 && state.next.is_some());
     }
 }

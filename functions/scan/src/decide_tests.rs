@@ -5,6 +5,7 @@ use longshore_events::types::{ImagePushed, ImageScanned, ScanScope, ScanStatus, 
 use longshore_events::{ChainId, Data, Digest, EventId, ImageName, Link};
 use longshore_frame::{At, Cause, Decision, Failure, Lease, Told};
 use longshore_ports::{EffectKind, Key, ScanReport, ScanState, ScannerVersion};
+use longshore_sim::stored::Samples;
 
 use super::{Context, decide};
 use crate::{Begin, Input, Seen, Stage, State};
@@ -224,36 +225,16 @@ fn a_hint_about_an_image_that_was_never_heard_of_writes_nothing() {
     assert_eq!(unit.last, Decision::rest(State::default()));
 }
 
-/// As for `deploy`: what this build stores, and that what any release stored loads.
+/// What this build stores, and that what any release stored loads.
 #[test]
 fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("stored");
+    let samples = Samples::of("scan");
     let mut unit = Unit::new();
     unit.hears();
-    let scanning = serde_json::to_string_pretty(&unit.state).unwrap() + "\n";
-    let effect = serde_json::to_string_pretty(&unit.last.effects[0]).unwrap() + "\n";
+    samples.keep("state-scanning.json", &unit.state);
+    samples.keep("effect-begin.json", &unit.last.effects[0]);
     unit.sees(ended(clean()));
-    let at_its_end = serde_json::to_string_pretty(&unit.state).unwrap() + "\n";
+    samples.keep("state-ended.json", &unit.state);
     assert_eq!(unit.state.stage, Stage::Ended);
-    let samples =
-        [("state-scanning.json", scanning), ("effect-begin.json", effect), ("state-ended.json", at_its_end)];
-    for (name, now) in samples {
-        let path = folder.join("0.1").join(name);
-        if !path.exists() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &now).unwrap();
-        }
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), now, "{} is stored otherwise", path.display());
-    }
-    for release in std::fs::read_dir(folder).unwrap() {
-        for file in std::fs::read_dir(release.unwrap().path()).unwrap() {
-            let path = file.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            if path.file_name().unwrap().to_str().unwrap().starts_with("effect-") {
-                serde_json::from_str::<Begin>(&text).unwrap();
-            } else {
-                serde_json::from_str::<State>(&text).unwrap();
-            }
-        }
-    }
+    samples.load::<State, Begin>();
 }

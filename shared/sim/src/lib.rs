@@ -11,6 +11,7 @@ mod air;
 mod journal;
 mod rng;
 mod scheduler;
+pub mod stored;
 pub mod world;
 
 pub use air::{Air, Faults};
