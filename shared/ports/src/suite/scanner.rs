@@ -29,7 +29,8 @@ pub async fn run<S: Scanner>(make: impl AsyncFn() -> Bench<S>, settle: impl Asyn
 /// Polls are bounded, so that a scanner that never ends fails the suite.
 const POLLS: usize = 10_000;
 
-fn key(order: &ScanOrder) -> Key {
+/// The key of the first scan of an order.
+pub fn key(order: &ScanOrder) -> Key {
     Key {
         function: "scan".into(),
         unit: order.image.to_string(),

@@ -10,9 +10,10 @@ use longshore_aws::testing::{self, Fault};
 use longshore_aws::{EcrScanner, S3Blobs};
 use longshore_events::types::{PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts};
 use longshore_events::{Digest, ImageName, ImageRef};
+use longshore_ports::suite::scanner::key;
 use longshore_ports::{
-    BlobRef, Blobs as _, EffectKind, ErrorKind, Findings, Key, ScanOrder, ScanReport, ScanState,
-    Scanner as _, suite::scanner::Bench,
+    BlobRef, Blobs as _, ErrorKind, Findings, ScanOrder, ScanReport, ScanState, Scanner as _,
+    suite::scanner::Bench,
 };
 use serde_json::{Value, json};
 
@@ -57,17 +58,6 @@ fn repository() -> String {
 fn at(digest: Digest) -> ScanOrder {
     let name = format!("123456789012.dkr.ecr.eu-west-1.amazonaws.com/{}", repository());
     ScanOrder { image: ImageRef::new(ImageName::new(name).unwrap(), digest), platforms: Vec::new() }
-}
-
-fn key(order: &ScanOrder) -> Key {
-    Key {
-        function: "scan".into(),
-        unit: order.image.to_string(),
-        generation: Some(1),
-        name: "start".into(),
-        kind: EffectKind::Named,
-        restoring: false,
-    }
 }
 
 fn complete(counts: &Value) -> Value {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use longshore_events::{Digest, ImageName, ImageRef};
-use longshore_ports::{EffectKind, ErrorKind, Findings, suite};
+use longshore_ports::suite::scanner::key;
+use longshore_ports::{ErrorKind, Findings, suite};
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 use tempfile::TempDir;
@@ -141,17 +142,6 @@ impl Yard {
 
 fn order(digest: &Digest) -> ScanOrder {
     ScanOrder { image: ImageRef::new(ImageName::new("shop").unwrap(), digest.clone()), platforms: Vec::new() }
-}
-
-fn key(order: &ScanOrder) -> Key {
-    Key {
-        function: "scan".into(),
-        unit: order.image.to_string(),
-        generation: Some(1),
-        name: "start".into(),
-        kind: EffectKind::Named,
-        restoring: false,
-    }
 }
 
 async fn ended(scanner: &Checks, order: &ScanOrder) -> ScanReport {
