@@ -11,8 +11,9 @@ use longshore_events::types::{BuildFinished, BuildOutcome};
 use longshore_events::{Data, Digest};
 
 use crate::forge::git;
+use crate::given::compile_service;
 use crate::host::Host;
-use crate::stage::{compile_service, eventually};
+use crate::stage::eventually;
 
 const CONFIG: &str = r#"
 [host]

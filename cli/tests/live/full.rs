@@ -8,8 +8,9 @@ use longshore_cli::demo::facts::{Facts, Fate};
 use crate::client;
 use crate::common::disk::Disk;
 use crate::forge::git;
+use crate::given::compile_service;
 use crate::host::Host;
-use crate::stage::{compile_service, eventually};
+use crate::stage::eventually;
 
 /// `size` is a file of zeros that an image brings: small while it travels, large when it is unpacked.
 const CONFIG: &str = r#"

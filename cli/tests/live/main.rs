@@ -12,6 +12,7 @@ mod client;
 mod crane;
 mod forge;
 mod full;
+mod given;
 mod host;
 mod images;
 mod providers;

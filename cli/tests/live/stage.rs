@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use longshore_cli::demo::facts::{Facts, Fate};
 use longshore_ports::Secret;
 
 use crate::forge::{Forge, Push, full_name};
+use crate::given::compile_service;
 use crate::host::Host;
 use crate::{client, common};
 
@@ -127,16 +128,6 @@ stop = "1s"
 
 fn witness(folder: &Path, service: usize) -> PathBuf {
     folder.join(format!("witness-s{service}.log"))
-}
-
-/// Compiles the service: static, since its image has nothing else in it.
-pub(crate) fn compile_service(folder: &Path) -> PathBuf {
-    let program = folder.join("service");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/service.rs");
-    let options = ["--edition=2024", "-Ctarget-feature=+crt-static", "-Cstrip=symbols", "-o"];
-    let status = Command::new("rustc").args(options).arg(&program).arg(source).status().unwrap();
-    assert!(status.success());
-    program
 }
 
 /// Looks until it holds: for what says nothing by itself.

@@ -14,6 +14,7 @@ use longshore_events::Data;
 use crate::chance::Chance;
 use crate::client::Client;
 use crate::forge::{Delivered, Mail, Push};
+use crate::given::number;
 use crate::stage::Stage;
 
 /// A webhook arrives within this many milliseconds, so that those of later pushes overtake it.
@@ -38,14 +39,8 @@ struct Storm {
 }
 
 impl Storm {
-    #[expect(clippy::disallowed_methods, reason = "a test is an entry point: it may read the environment")]
     fn of_environment() -> Self {
-        let number = |name: &str, default: usize| {
-            let name = format!("LONGSHORE_STORM_{name}");
-            std::env::var(&name).map_or(default, |text| {
-                text.parse().unwrap_or_else(|error| panic!("{name} is {text:?}: {error}"))
-            })
-        };
+        let number = |name: &str, default| number(&format!("LONGSHORE_STORM_{name}"), default);
         let (services, pushes) = (number("SERVICES", 10), number("PUSHES", 500));
         assert!(
             services > 0 && pushes >= 2 * services,

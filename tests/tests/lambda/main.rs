@@ -7,6 +7,7 @@ mod console;
 mod decide;
 mod deploy;
 mod http;
+mod outside;
 mod registry;
 mod runner;
 mod sandbox;

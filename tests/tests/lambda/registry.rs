@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 use longshore_oci::client::Client;
 use longshore_oci::packer::{NoBases, Request, pack};
-use longshore_oci::server::{Store, router};
 
+use crate::outside;
 use crate::stage::{Stage, ask};
 
 /// Listens, and answers everyone with nothing.
@@ -23,17 +22,7 @@ fn main() {
 
 /// Serves a registry to the stage, with the image `shop:latest` in it. Answers the image's digest.
 pub(crate) fn with_image(stage: &mut Stage) -> String {
-    let store = Store::open(&stage.path("registry")).unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    stage.registry = listener.local_addr().unwrap().to_string();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, router(store, Arc::new(()))).await.unwrap();
-        });
-    });
+    stage.registry = outside::registry(&stage.path("registry"));
     let context = context(stage);
     let work = stage.path("pack");
     std::fs::create_dir_all(&work).unwrap();

@@ -1,15 +1,15 @@
 //! A process runner, and a relay before its socket that can keep an order back.
 
-use std::io::{Read as _, Write as _};
-use std::net::Shutdown;
+use std::io::Read as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use longshore_ports::{Observed, Workload, Workloads as _};
-use longshore_runner::{Config, PullAccess, RunnerClient};
+use longshore_runner::RunnerClient;
 
+use crate::outside;
 use crate::sandbox::PATIENCE;
 use crate::stage::{Stage, ask};
 
@@ -24,17 +24,7 @@ pub(crate) struct Runner {
 impl Runner {
     /// Starts both, in threads of the test.
     pub(crate) fn start(stage: &Stage) -> Self {
-        let socket = stage.path("runner.sock");
-        let config = Config {
-            data: stage.path("runner"),
-            socket: socket.clone(),
-            proxy: "127.0.0.1:0".parse().unwrap(),
-            pull: PullAccess { registry: Some(format!("http://{}", stage.registry)), login: None },
-        };
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        std::thread::spawn(move || runtime.block_on(longshore_runner::serve(config)).unwrap());
-        let client = RunnerClient::new(socket.clone());
+        let (socket, client) = outside::runner(stage.folder.path(), &stage.registry);
         let relay = UnixListener::bind(stage.path("relay.sock")).unwrap();
         let holds = Arc::new(AtomicBool::new(false));
         let orders = Arc::new(Mutex::new(Vec::new()));
@@ -46,9 +36,7 @@ impl Runner {
                 std::thread::spawn(move || passing.pass(&stream.unwrap()));
             }
         });
-        let runner = Self { client, holds, held: Mutex::new(held), orders };
-        runner.until_it_answers();
-        runner
+        Self { client, holds, held: Mutex::new(held), orders }
     }
 
     /// Keeps orders back from now on, or lets them through again.
@@ -71,14 +59,6 @@ impl Runner {
         let workload = Workload { environment: "prod".parse().unwrap(), service: "shop".parse().unwrap() };
         ask(self.client.observe(&workload)).unwrap()
     }
-
-    fn until_it_answers(&self) {
-        let begun = std::time::Instant::now();
-        while ask(self.client.info()).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "the runner does not answer");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    }
 }
 
 impl Drop for Runner {
@@ -100,7 +80,8 @@ struct Relay {
 impl Relay {
     /// One connection carries one request.
     fn pass(&self, client: &UnixStream) {
-        let request = whole(client);
+        let Some((head, body)) = outside::request(client) else { return };
+        let request = format!("{head}\r\n\r\n{body}");
         if request.starts_with("POST /v1/apply ") {
             if self.holds.load(Ordering::SeqCst) {
                 let _ = self.hold.send(());
@@ -110,33 +91,6 @@ impl Relay {
             }
             self.orders.lock().unwrap().push(request.clone());
         }
-        let runner = UnixStream::connect(&self.socket).unwrap();
-        (&runner).write_all(request.as_bytes()).unwrap();
-        let (mut from, mut to) = (runner.try_clone().unwrap(), client.try_clone().unwrap());
-        let back = std::thread::spawn(move || {
-            let _ = std::io::copy(&mut from, &mut to);
-        });
-        let _ = (&*client).read_to_end(&mut Vec::new());
-        let _ = runner.shutdown(Shutdown::Both);
-        let _ = back.join();
-    }
-}
-
-/// A request of the runner's client: its head, and a body of the length that it says.
-fn whole(stream: &UnixStream) -> String {
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    loop {
-        let n = (&*stream).read(&mut buffer).unwrap_or_default();
-        text += std::str::from_utf8(&buffer[..n]).unwrap();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            if n == 0 {
-                return text;
-            }
-            continue;
-        };
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        if n == 0 || body.len() >= length.unwrap_or(0) {
-            return text;
-        }
+        outside::forward(client, &self.socket, &request);
     }
 }

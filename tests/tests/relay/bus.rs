@@ -1,14 +1,12 @@
 //! EventBridge, SQS and the schedule: what the stack's rules put into a queue comes to its function, within a moment, in
 //! any order, some of it twice and some of it never.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::types::Target;
 use longshore_aws::{Aws, testing};
 use serde_json::{Value, json};
 
@@ -36,38 +34,8 @@ pub(crate) struct Carrier {
     pub(crate) ticks: Arc<AtomicUsize>,
     /// The queue of wake-ups.
     pub(crate) wakes: String,
-    /// The queue in the place of each function's rules.
-    pub(crate) queues: BTreeMap<String, String>,
-}
-
-/// Puts a queue in the place of each function that a bus' rules name: moto fails over a function.
-pub(crate) async fn queues(aws: &Aws, buses: &[&str]) -> BTreeMap<String, String> {
-    let client = Client::new(aws.config());
-    let mut queues: BTreeMap<String, String> = BTreeMap::new();
-    for bus in buses {
-        let rules = client.list_rules().event_bus_name(*bus).send().await.unwrap().rules.unwrap_or_default();
-        for rule in rules {
-            let name = rule.name.unwrap();
-            let targets =
-                client.list_targets_by_rule().rule(&name).event_bus_name(*bus).send().await.unwrap();
-            let [target] = targets.targets() else { panic!("{name} has not one target: {targets:?}") };
-            let remove = client.remove_targets().rule(&name).event_bus_name(*bus).ids(&target.id);
-            remove.send().await.unwrap();
-            // A schedule: this carrier has a clock of its own.
-            if rule.event_pattern.is_none() {
-                continue;
-            }
-            // arn:…:function:longshore-Build-…
-            let function = target.arn.rsplit(':').next().unwrap().split('-').nth(1).unwrap().to_lowercase();
-            if !queues.contains_key(&function) {
-                queues.insert(function.clone(), testing::queue(aws, &function).await);
-            }
-            let arn = format!("arn:aws:sqs:eu-west-1:123456789012:{function}");
-            let queue = Target::builder().id("queue").arn(arn).build().unwrap();
-            client.put_targets().rule(&name).event_bus_name(*bus).targets(queue).send().await.unwrap();
-        }
-    }
-    queues
+    /// By function, the queues in the place of its rules.
+    pub(crate) queues: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Carrier {
@@ -87,7 +55,11 @@ impl Carrier {
     }
 
     fn events(self: &Arc<Self>) {
-        for (function, queue) in &self.queues {
+        let queues = self
+            .queues
+            .iter()
+            .flat_map(|(function, queues)| queues.iter().map(move |queue| (function, queue)));
+        for (function, queue) in queues {
             for mut message in ask(testing::receive(&self.aws, queue)) {
                 // moto leaves it out.
                 message["account"] = json!("123456789012");

@@ -10,7 +10,7 @@ use longshore_aws::testing::Asked;
 use crate::people::release;
 use crate::platform::Weather;
 use crate::stack::root;
-use crate::stage::{FUNCTIONS, KEY, Stage};
+use crate::stage::{FUNCTIONS, Stage, key};
 
 /// Set by `cargo xtask cost`.
 const WRITE: &str = "LONGSHORE_WRITE_COST";
@@ -134,7 +134,7 @@ impl Counted {
     }
 
     fn by<'a>(&'a self, function: &str) -> impl Iterator<Item = &'a Asked> {
-        let key = format!("{KEY}{}", function.to_uppercase());
+        let key = key(function);
         self.asked.iter().filter(move |asked| asked.who == key)
     }
 

@@ -19,8 +19,14 @@ mod common;
 mod cost;
 #[path = "../../../cli/tests/live/forge.rs"]
 mod forge;
+#[path = "../../../cli/tests/live/given.rs"]
+mod given;
+#[path = "../lambda/outside.rs"]
+mod outside;
 mod people;
 mod platform;
+#[path = "../sam/queues.rs"]
+mod queues;
 mod rights;
 #[path = "../lambda/sandbox.rs"]
 #[allow(dead_code, reason = "shared with the tests of single functions")]

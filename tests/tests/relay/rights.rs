@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use longshore_aws::testing::Asked;
 use serde_json::Value;
 
-use crate::stack::Stack;
-use crate::stage::{FUNCTIONS, KEY, logical};
+use crate::stack::{Stack, logical};
+use crate::stage::{FUNCTIONS, key};
 
 /// What no function asks for by itself, with the reason. The ends of actions and resources.
 const PLATFORM: &[(&str, &str, &str)] = &[
@@ -45,7 +45,7 @@ pub(crate) fn faults(stack: &Stack, asked: &[Asked]) -> Vec<String> {
     let mut faults = Vec::new();
     for function in FUNCTIONS {
         let granted = granted(stack, function);
-        let key = format!("{KEY}{}", function.to_uppercase());
+        let key = key(function);
         let needed: BTreeSet<&Right> =
             asked.iter().filter(|call| call.who == key).flat_map(|call| &call.needs).collect();
         if needed.is_empty() {

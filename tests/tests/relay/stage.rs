@@ -3,32 +3,30 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use longshore_aws::testing::{self, Proxy};
-use longshore_aws::{Account, Aws, DynamoJournal, Keys, Names};
+use longshore_aws::{Aws, DynamoJournal};
 use longshore_events::Event;
 use longshore_forge::testing::LikeForge;
 use longshore_frame::lambda::{PlatformClock, routes};
 use longshore_policy::ForgeKind;
 
 use crate::builds::{Builds, OUTSIDE, REGISTRY, witness};
-use crate::bus::{Carrier, queues};
+use crate::bus::Carrier;
 use crate::cluster::Cluster;
 use crate::forge::{Forge, full_name};
+use crate::given::compile_service;
 use crate::platform::{Platform, Weather};
-use crate::stack::{Stack, ask, root};
+use crate::stack::{Stack, account, ask, logical};
 use crate::url::url_of;
 
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 /// The forge's token.
 const FORGE: &str = "ghp_of-the-storm";
-/// Whose keys begin so is a function; what follows is its name.
-pub(crate) const KEY: &str = "AKIA";
 pub(crate) const FUNCTIONS: [&str; 7] = ["intake", "refcheck", "build", "scan", "deploy", "sweep", "console"];
 
 pub(crate) struct Stage {
@@ -58,7 +56,7 @@ impl Stage {
         let place = folder.path().canonicalize().unwrap();
         let stack = Stack::deploy();
         let proxy = ask(Proxy::start(&stack.moto.address));
-        let aws = account("TEST", &proxy).connect().unwrap();
+        let aws = account("AKIATEST", proxy.endpoint.clone()).connect().unwrap();
         let forge = Forge::new(place.join("forge"), services + 1);
         let api = async |service| {
             let api =
@@ -88,13 +86,13 @@ impl Stage {
         }
         ask(testing::repository(&aws, OUTSIDE));
         let cluster = Arc::new(Cluster::start(&place));
-        let names = Names {
-            table: stack.variable("Build", "LONGSHORE_TABLE"),
-            bus: stack.variable("Build", "LONGSHORE_BUS"),
-            wakes: stack.variable("Build", "LONGSHORE_WAKES"),
-        };
+        let names = stack.names();
         let (table, wakes) = (names.table.clone(), names.wakes.clone());
-        let queues = ask(queues(&aws, &["default", &names.bus]));
+        let mut queues = BTreeMap::new();
+        for bus in ["default", &names.bus] {
+            let of_bus = ask(crate::queues::queues(&aws, bus, |function, _| function.to_lowercase()));
+            queues.extend(of_bus.into_iter().map(|(function, queues)| (function.to_lowercase(), queues)));
+        }
         let journal = Arc::new(DynamoJournal::new(&aws, names, routes(), Arc::new(PlatformClock)));
         let variables = FUNCTIONS
             .map(|function| (function.to_owned(), variables(function, &stack, &proxy, &place, &cluster)));
@@ -200,18 +198,9 @@ fn watch(platform: &Platform, cluster: &Arc<Cluster>, journal: &Arc<DynamoJourna
     })
 }
 
-fn account(who: &str, proxy: &Proxy) -> Account {
-    Account {
-        region: "eu-west-1".into(),
-        keys: Keys { id: format!("{KEY}{}", who.to_uppercase()), secret: "secret".into(), session: None },
-        endpoint: Some(proxy.endpoint.clone()),
-        answer_within: Duration::from_secs(20),
-    }
-}
-
-/// A function's name in the template.
-pub(crate) fn logical(function: &str) -> String {
-    function[..1].to_uppercase() + &function[1..]
+/// By which the proxy knows a function.
+pub(crate) fn key(function: &str) -> String {
+    format!("AKIA{}", function.to_uppercase())
 }
 
 /// What a function is told: what the template says, but for where things lie on this machine.
@@ -235,7 +224,7 @@ fn variables(
     for (name, value) in here {
         told.entry(name.to_owned()).and_modify(|told| *told = value);
     }
-    let account = account(function, proxy);
+    let account = account(&key(function), proxy.endpoint.clone());
     told.extend([
         ("AWS_REGION".to_owned(), account.region),
         ("AWS_ACCESS_KEY_ID".to_owned(), account.keys.id),
@@ -303,15 +292,4 @@ env = {{ WITNESS = "{}" }}
 "#,
         witness.display()
     )
-}
-
-/// The service of the storm on one machine.
-fn compile_service(folder: &Path) -> PathBuf {
-    let program = folder.join("service");
-    let compiled = Command::new("rustc")
-        .args(["--edition", "2024", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
-        .args([&program, &root().join("cli/tests/live/service.rs")])
-        .status();
-    assert!(compiled.unwrap().success(), "the service does not compile");
-    program
 }

@@ -14,6 +14,7 @@ use longshore_ports::{Clock as _, Journal as _, Secret};
 use crate::chance::Chance;
 use crate::client::Client;
 use crate::forge::{Mail, Push, send};
+use crate::given::number;
 use crate::people;
 use crate::platform::Weather;
 use crate::rights::faults;
@@ -105,12 +106,8 @@ struct Storm {
 }
 
 impl Storm {
-    #[expect(clippy::disallowed_methods, reason = "a test is an entry point: it may read the environment")]
     fn of_environment() -> Self {
-        let number = |name: &str, default: usize| {
-            let name = format!("LONGSHORE_RELAY_{name}");
-            std::env::var(&name).map_or(default, |text| text.parse().unwrap())
-        };
+        let number = |name: &str, default| number(&format!("LONGSHORE_RELAY_{name}"), default);
         Self { pushes: number("PUSHES", 40), kills: number("KILLS", 100), seed: number("SEED", 1) as u64 }
     }
 }

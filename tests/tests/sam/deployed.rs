@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, GlobalSecondaryIndexDescription, KeySchemaElement};
-use longshore_aws::{AwsSecrets, DynamoJournal, Names, S3Blobs, TTL, testing};
+use longshore_aws::{AwsSecrets, DynamoJournal, S3Blobs, TTL, testing};
 use longshore_events::Event;
 use longshore_frame::lambda::{PlatformClock, routes};
 use longshore_ports::journal::{Commit, Committed, Open};
@@ -12,7 +12,7 @@ use longshore_ports::{Blobs as _, Clock as _, Journal as _, Secrets as _};
 use serde_json::json;
 
 use crate::blocks::binaries;
-use crate::stack::{Stack, ask, transformed};
+use crate::stack::{Stack, ask, logical, transformed};
 
 #[test]
 fn what_the_template_makes_is_there_and_the_functions_work_on_it() {
@@ -39,12 +39,6 @@ fn everything_is_there(stack: &Stack) {
     for function in ["Intake", "Console"] {
         assert_eq!(stack.found(&format!("{function}Url"))["AuthType"], "NONE");
     }
-}
-
-/// The name in the template of a function.
-pub(crate) fn logical(function: &str) -> String {
-    let (first, rest) = function.split_at(1);
-    first.to_uppercase() + rest
 }
 
 /// What of a table matters, in an order of its own.
@@ -80,24 +74,10 @@ async fn shape(stack: &Stack, table: &str) -> Shape {
 }
 
 fn the_journal_the_bus_and_the_queue_work(stack: &Stack) {
-    let variable = |name: &str| stack.variable("Build", name);
-    let names = Names {
-        table: variable("LONGSHORE_TABLE"),
-        bus: variable("LONGSHORE_BUS"),
-        wakes: variable("LONGSHORE_WAKES"),
-    };
+    let names = stack.names();
     let wakes = names.wakes.clone();
     let journal = DynamoJournal::new(&stack.aws, names, routes(), Arc::new(PlatformClock));
-    let event = json!({
-        "specversion": "1.0", "id": "push/1", "source": "github/acme/shop", "subject": "acme/shop",
-        "type": "dev.longshore.push.received.v1", "time": "2026-11-24T08:00:09Z",
-        "data": {
-            "provider": "github", "repo": "acme/shop", "ref": "refs/heads/main", "ref_kind": "branch",
-            "before": null, "after": "12621106e47f993b769a2ee6f9bf954bdbda1239", "created": true,
-            "deleted": false, "forced": false, "paths": [], "paths_truncated": true,
-        },
-    });
-    let event = Event::from_json(&event.to_string()).unwrap();
+    let event = push();
     let now = PlatformClock.now();
     ask(async {
         let commit = Commit { at: now, events: vec![event.clone()], ..Commit::default() };
@@ -119,6 +99,20 @@ fn the_journal_the_bus_and_the_queue_work(stack: &Stack) {
         journal.publish(&Committed { wake, ..Committed::default() }).await.unwrap();
         assert_eq!(testing::receive(&stack.aws, &wakes).await[0]["unit"], "shop");
     });
+}
+
+/// A push that nobody has heard of.
+pub(crate) fn push() -> Event {
+    let event = json!({
+        "specversion": "1.0", "id": "push/1", "source": "github/acme/shop", "subject": "acme/shop",
+        "type": "dev.longshore.push.received.v1", "time": "2026-11-24T08:00:09Z",
+        "data": {
+            "provider": "github", "repo": "acme/shop", "ref": "refs/heads/main", "ref_kind": "branch",
+            "before": null, "after": "12621106e47f993b769a2ee6f9bf954bdbda1239", "created": true,
+            "deleted": false, "forced": false, "paths": [], "paths_truncated": true,
+        },
+    });
+    Event::from_json(&event.to_string()).unwrap()
 }
 
 fn secrets_and_blobs_work(stack: &Stack) {

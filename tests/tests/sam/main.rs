@@ -7,6 +7,7 @@ mod blocks;
 mod deployed;
 mod docs;
 mod makefile;
+mod queues;
 mod roles;
 mod rules;
 #[path = "../lambda/sandbox.rs"]

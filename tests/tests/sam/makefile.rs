@@ -1,8 +1,7 @@
 //! What `sam build` runs: the Makefile has a target for each function of the template, and builds the binary that it is.
 
 use crate::blocks::binaries;
-use crate::deployed::logical;
-use crate::stack::{root, transformed};
+use crate::stack::{logical, root, transformed};
 
 #[test]
 fn each_function_of_the_template_has_a_target_that_builds_its_binary() {

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::blocks::binaries;
-use crate::deployed::logical;
-use crate::stack::transformed;
+use crate::stack::{logical, transformed};
 
 /// What may hold a wildcard, by role, with its reason.
 const WILDCARDS: &[(&str, &str)] = &[

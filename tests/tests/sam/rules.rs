@@ -1,49 +1,27 @@
-//! Which events the rules of the template bring to which function. moto fails over a rule whose target is a function, so
-//! each rule gets a queue in its place.
+//! Which events the rules of the template bring to which function: each rule gets a queue in the function's place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::types::{PutEventsRequestEntry, Target};
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use longshore_aws::{WAKE, testing};
 use longshore_events::Data;
 use longshore_frame::lambda::routes;
 use serde_json::{Value, json};
 
-use crate::deployed::logical;
-use crate::stack::{NAME, Stack, ask, root};
+use crate::queues::queues;
+use crate::stack::{NAME, Stack, ask, logical, root};
 
-/// The queues of the rules of a bus, by the functions that the rules are for: they take the places of the functions.
-pub(crate) async fn queues(stack: &Stack, bus: &str) -> BTreeMap<String, Vec<String>> {
-    let client = Client::new(stack.aws.config());
-    let rules = client.list_rules().event_bus_name(bus).send().await.unwrap().rules.unwrap_or_default();
-    let mut queues: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for rule in rules {
-        let name = rule.name.unwrap();
-        let targets = client.list_targets_by_rule().rule(&name).event_bus_name(bus).send().await.unwrap();
-        let targets = targets.targets.unwrap_or_default();
-        let [target] = targets.as_slice() else { panic!("{name} has {} targets", targets.len()) };
-        let ids: Vec<String> = targets.iter().map(|target| target.id.clone()).collect();
-        let function = target.arn.rsplit(':').next().unwrap().split('-').nth(1).unwrap().to_owned();
-        client.remove_targets().rule(&name).event_bus_name(bus).set_ids(Some(ids)).send().await.unwrap();
-        // The schedule of the sweep: moto would bring it every event.
-        if rule.event_pattern.is_none() {
-            continue;
-        }
-        assert!(target.dead_letter_config.is_some(), "{name} sets nothing aside");
-        queues.entry(function).or_default().push(testing::queue(&stack.aws, &name).await);
-        let arn = format!("arn:aws:sqs:eu-west-1:123456789012:{name}");
-        let queue = Target::builder().id("queue").arn(arn).build().unwrap();
-        client.put_targets().rule(&name).event_bus_name(bus).targets(queue).send().await.unwrap();
-    }
-    queues
+/// A queue for each rule of a bus.
+pub(crate) async fn rule_queues(stack: &Stack, bus: &str) -> BTreeMap<String, BTreeSet<String>> {
+    queues(&stack.aws, bus, |_, rule| rule.to_owned()).await
 }
 
 /// Puts an event onto a bus, and says which functions it came to, each as often as it came.
 async fn reached(
     stack: &Stack,
     bus: &str,
-    queues: &BTreeMap<String, Vec<String>>,
+    queues: &BTreeMap<String, BTreeSet<String>>,
     (source, kind, detail): (&str, &str, &Value),
 ) -> Vec<String> {
     let entry = PutEventsRequestEntry::builder().event_bus_name(bus).source(source).detail_type(kind);
@@ -64,7 +42,7 @@ async fn reached(
 fn each_event_comes_to_whom_it_is_owed_and_each_wake_up_to_its_function() {
     let stack = Stack::deploy();
     ask(async {
-        let queues = queues(&stack, NAME).await;
+        let queues = rule_queues(&stack, NAME).await;
         let all: BTreeSet<String> = routes().0.iter().map(|(function, _)| logical(function)).collect();
         assert_eq!(queues.keys().cloned().collect::<BTreeSet<_>>(), all);
         for kind in Data::KINDS {
@@ -114,7 +92,7 @@ fn what_aws_says_comes_to_intake_but_for_what_is_nobodys_business() {
     let left = [ours("codebuild_in_progress"), sample("codebuild_of_others")];
     let left = left.into_iter().chain(own_alarms).map(|event| (event, 0));
     ask(async {
-        let queues = queues(&stack, "default").await;
+        let queues = rule_queues(&stack, "default").await;
         assert_eq!(queues.keys().collect::<Vec<_>>(), ["Intake"]);
         for (event, times) in taken.chain(left) {
             let text = |name: &str| event[name].as_str().unwrap();

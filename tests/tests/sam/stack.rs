@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use longshore_aws::testing::Moto;
-use longshore_aws::{Account, Aws, Keys};
+use longshore_aws::{Account, Aws, Keys, Names};
 use serde_json::Value;
 
 /// The stack's name.
@@ -66,13 +66,17 @@ impl Stack {
         let moto = Moto::start();
         let endpoint = format!("http://{}", moto.address);
         let said = run("deploy", &[NAME, &endpoint]);
-        let account = Account {
-            region: "eu-west-1".into(),
-            keys: Keys { id: "AKIATEST".into(), secret: "secret".into(), session: None },
-            endpoint: Some(endpoint),
-            answer_within: Duration::from_secs(20),
-        };
-        Self { aws: account.connect().unwrap(), said, moto }
+        Self { aws: account("AKIATEST", endpoint).connect().unwrap(), said, moto }
+    }
+
+    /// What the functions' journal is called.
+    pub(crate) fn names(&self) -> Names {
+        let variable = |name: &str| self.variable("Build", name);
+        Names {
+            table: variable("LONGSHORE_TABLE"),
+            bus: variable("LONGSHORE_BUS"),
+            wakes: variable("LONGSHORE_WAKES"),
+        }
     }
 
     /// What a resource's service says of it.
@@ -86,6 +90,22 @@ impl Stack {
     pub(crate) fn variable(&self, function: &str, name: &str) -> String {
         let value = &self.found(function)["Environment"]["Variables"][name];
         value.as_str().unwrap_or_else(|| panic!("{function} has no {name}")).to_owned()
+    }
+}
+
+/// The name in the template of a function.
+pub(crate) fn logical(function: &str) -> String {
+    let (first, rest) = function.split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// The account that moto plays, as whoever has this key at an end point.
+pub(crate) fn account(key: &str, endpoint: String) -> Account {
+    Account {
+        region: "eu-west-1".into(),
+        keys: Keys { id: key.into(), secret: "secret".into(), session: None },
+        endpoint: Some(endpoint),
+        answer_within: Duration::from_secs(20),
     }
 }
 

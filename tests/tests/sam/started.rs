@@ -7,18 +7,16 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use longshore_aws::DynamoJournal;
-use longshore_aws::Names;
-use longshore_events::Event;
 use longshore_frame::lambda::{PlatformClock, routes};
 use longshore_ports::journal::Commit;
 use longshore_ports::{Clock as _, Journal as _};
 use serde_json::{Value, json};
 
 use crate::blocks::binaries;
-use crate::deployed::logical;
-use crate::rules::queues;
+use crate::deployed::push;
+use crate::rules::rule_queues;
 use crate::sandbox::Sandbox;
-use crate::stack::{NAME, Stack, ask, root, transformed};
+use crate::stack::{NAME, Stack, ask, logical, root, transformed};
 
 /// Where a layer's files are in a function.
 const LAYER: &str = "/opt/";
@@ -48,7 +46,7 @@ fn environment(stack: &Stack, function: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn each_function_starts_with_what_the_template_tells_it_and_sweep_says_what_is_owed() {
     let stack = Stack::deploy();
-    ask(queues(&stack, NAME));
+    ask(rule_queues(&stack, NAME));
     for function in binaries().keys() {
         // It returns once the function asks for its first invocation.
         drop(Sandbox::start(function, &environment(&stack, function)));
@@ -66,25 +64,9 @@ fn each_function_starts_with_what_the_template_tells_it_and_sweep_says_what_is_o
 
 /// A push from a minute ago, which nobody has taken.
 fn owe(stack: &Stack) {
-    let variable = |name: &str| stack.variable("Sweep", name);
-    let names = Names {
-        table: variable("LONGSHORE_TABLE"),
-        bus: variable("LONGSHORE_BUS"),
-        wakes: variable("LONGSHORE_WAKES"),
-    };
-    let journal = DynamoJournal::new(&stack.aws, names, routes(), Arc::new(PlatformClock));
-    let event = json!({
-        "specversion": "1.0", "id": "push/1", "source": "github/acme/shop", "subject": "acme/shop",
-        "type": "dev.longshore.push.received.v1", "time": "2026-11-24T08:00:09Z",
-        "data": {
-            "provider": "github", "repo": "acme/shop", "ref": "refs/heads/main", "ref_kind": "branch",
-            "before": null, "after": "12621106e47f993b769a2ee6f9bf954bdbda1239", "created": true,
-            "deleted": false, "forced": false, "paths": [], "paths_truncated": true,
-        },
-    });
-    let events = vec![Event::from_json(&event.to_string()).unwrap()];
+    let journal = DynamoJournal::new(&stack.aws, stack.names(), routes(), Arc::new(PlatformClock));
     let at = PlatformClock.now() - SignedDuration::from_mins(1);
-    ask(journal.commit(&Commit { at, events, ..Commit::default() })).unwrap();
+    ask(journal.commit(&Commit { at, events: vec![push()], ..Commit::default() })).unwrap();
 }
 
 /// What the template's metric filter counts in a log: the value of each line that fits its pattern.
