@@ -1,8 +1,10 @@
 //! What must hold at rest, in the world's own terms.
 
+use std::collections::HashMap;
+
 use longshore_events::{
     Data, Digest, EnvironmentName, Event, ServiceName,
-    types::{BuildOutcome, DeploymentOutcome},
+    types::{BuildOutcome, DeploymentOutcome, Verdict},
 };
 use longshore_ports::Workload;
 use longshore_sim::{
@@ -44,7 +46,11 @@ pub(crate) fn faults(
                 digest.hex()
             ));
         }
-        if tip_runs && refused && !could_not_go_back(&events, &workload) {
+        if tip_runs
+            && refused
+            && !closed(&events, &workload, &digest)
+            && !could_not_go_back(&events, &workload)
+        {
             wrong.push(format!("{} of {service} runs although it is quarantined", digest.hex()));
         }
         if runs.len() > 1 || runs.iter().any(|(_, weight)| *weight != 100) {
@@ -108,7 +114,51 @@ fn refused(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
         }
         _ => false,
     });
-    quarantined && ended
+    quarantined && ended || closed(events, workload, digest)
+}
+
+/// The gate's last word on a digest is that it must not run.
+fn closed(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
+    let judged = events.iter().rev().find_map(|event| match &event.data {
+        Data::GateEvaluated(fact) if fact.digest == *digest && fact.service == workload.service => Some(fact),
+        _ => None,
+    });
+    judged.is_some_and(|fact| fact.verdict == Verdict::Fail && !fact.reasons.is_empty())
+}
+
+/// No step forward was committed on a verdict that was bad or unknown already. Who asked to go back goes to what ran.
+pub(crate) fn gates(journal: &MemoryJournal) -> Vec<String> {
+    let events = journal.events();
+    let mut verdicts: HashMap<(String, String), Verdict> = HashMap::new();
+    let mut rollouts: HashMap<&str, (&Digest, bool)> = HashMap::new();
+    let mut wrong = Vec::new();
+    for event in &events {
+        let (deployment, service) = match &event.data {
+            Data::GateEvaluated(fact) => {
+                verdicts.insert((fact.service.to_string(), fact.digest.to_string()), fact.verdict);
+                continue;
+            }
+            Data::DeploymentStarted(fact) => {
+                let asked = |cause: &&Event| event.link.cause.as_ref() == Some(&cause.id);
+                let cause = events.iter().find(asked);
+                let asked = cause.is_some_and(|cause| matches!(cause.data, Data::RequestMade(_)));
+                rollouts.insert(&fact.deployment, (&fact.to, asked));
+                (&fact.deployment, &fact.service)
+            }
+            Data::DeploymentAdvanced(fact) => (&fact.deployment, &fact.service),
+            _ => continue,
+        };
+        let Some((digest, false)) = rollouts.get(deployment.as_str()) else { continue };
+        let verdict = verdicts.get(&(service.to_string(), digest.to_string()));
+        if verdict != Some(&Verdict::Pass) {
+            wrong.push(format!(
+                "{} of {} went forward on the verdict {verdict:?}",
+                event.kind(),
+                digest.hex()
+            ));
+        }
+    }
+    wrong
 }
 
 /// Somebody asked to go back, and the older release did not become ready: what runs goes on, and that is said.

@@ -2,6 +2,7 @@
 
 mod drill;
 mod invariants;
+mod once;
 mod replay;
 mod script;
 mod spine;

@@ -11,6 +11,7 @@ use longshore_deploy::Deploy;
 use longshore_events::Event;
 use longshore_frame::Function as _;
 use longshore_frame::replay::{Past, Twice, Unreplayable, again, blob, refers, states};
+use longshore_gate::Gate;
 use longshore_intake::RefCheck;
 use longshore_policy::{Policy, check};
 use longshore_ports::Journal as _;
@@ -94,6 +95,11 @@ impl Spine {
             }
             RefCheck::NAME => {
                 again(&RefCheck { git: self.refcheck.git.clone(), policy: policy.clone() }, &past)
+            }
+            Gate::NAME => {
+                let Gate { facts, blobs, .. } = &*self.gate;
+                let (policy, facts, blobs) = (policy.clone(), facts.clone(), blobs.clone());
+                again(&Gate { policy, facts, blobs }, &past)
             }
             Scan::NAME => {
                 let Scan { scanner, poll_ms, .. } = &*self.scan;

@@ -98,6 +98,10 @@ impl Script {
             1 if self.made.len() > 1 => vec![self.roll_back()],
             2 if self.made.len() > 1 => vec![self.stop()],
             3 => self.resume(),
+            4 | 5 if self.made.len() > 1 => {
+                self.find_out();
+                self.push()
+            }
             _ => self.push(),
         }
     }
@@ -159,6 +163,17 @@ impl Script {
             paths_truncated: true,
         };
         vec![self.event("shop", push.into())]
+    }
+
+    /// Something is found out about an image that was clean when it came: of late, it may be on its way in.
+    fn find_out(&mut self) {
+        let Some(commit) = self.made.last().cloned() else { return };
+        for service in SERVICES {
+            if let Some(order) = order(service, &commit) {
+                self.air.note(|| format!("FOUND OUT about {service}"));
+                self.scanner.turns(self.builder.digest(&order));
+            }
+        }
     }
 
     fn roll_back(&mut self) -> Event {

@@ -9,10 +9,11 @@ use longshore_build::Build;
 use longshore_deploy::Deploy;
 use longshore_events::{Data, Takes};
 use longshore_frame::{Call, Frame, Function, Mutant, handle};
+use longshore_gate::Gate;
 use longshore_intake::RefCheck;
 use longshore_policy::Policy;
 use longshore_ports::{
-    Journal, PortError,
+    Facts, Journal, PortError,
     journal::{Commit, CommitError, Routes, SwitchWrite},
 };
 use longshore_scan::Scan;
@@ -23,6 +24,7 @@ use longshore_sim::{
 
 use crate::drill::Drill;
 use crate::invariants;
+use crate::once::Once;
 use crate::script::Script;
 
 /// The configuration of the simulated spine.
@@ -36,16 +38,22 @@ name = "shop"
 [[service]]
 name = "api"
 repository = "shop"
+test = ["true"]
 watch = ["api/**"]
 [[service]]
 name = "web"
 repository = "shop"
+test = ["true"]
 watch = ["web/**"]
 [[environment]]
 name = "local"
 services = ["*"]
 deadline = "5s"
 settle = "500ms"
+[environment.gate]
+requires = ["scan", "tests"]
+block = ["critical"]
+deadline = "60s"
 "#;
 
 /// The claim of an invocation, in milliseconds.
@@ -62,6 +70,8 @@ pub enum Mutation {
     World(Hole),
     /// Nothing is swept.
     NoSweep,
+    /// `deploy` reads the gate's verdict once.
+    GateOnce,
 }
 
 /// What to run.
@@ -109,7 +119,10 @@ pub(crate) struct Spine {
     pub(crate) frame: Frame,
     pub(crate) build: Arc<Build>,
     pub(crate) deploy: Arc<Deploy>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) scan: Arc<Scan>,
+    /// What `deploy` runs in: the frame of all, but for a mutant.
+    deploys: Frame,
     pub(crate) drill: Arc<Drill>,
     pub(crate) refcheck: Arc<RefCheck>,
     pub(crate) journal: Arc<MemoryJournal>,
@@ -130,6 +143,7 @@ pub fn run(run: &Run) -> Report {
     let Spine { journal, air, git, builder, scanner, workloads, .. } = &spine;
     let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
     wrong.extend(invariants::scans(journal, scanner));
+    wrong.extend(invariants::gates(journal));
     if !outcome.rested {
         wrong.push("it never came to rest".into());
     }
@@ -161,7 +175,13 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         Some(Mutation::Frame(mutant)) => Some(mutant),
         _ => None,
     };
+    let once = Arc::new(Once::new(journal.clone()));
+    let is_once = run.mutation == Some(Mutation::GateOnce);
+    let read: Arc<dyn Facts> = if is_once { once.clone() } else { journal.clone() };
+    let deploys: Arc<dyn Journal> = if is_once { once } else { journal.clone() };
     let spine = Spine {
+        deploys: Frame { mutant, ..Frame::new(deploys, blobs.clone(), air.clone(), CLAIM_MS) },
+        gate: Arc::new(Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() }),
         frame: Frame { mutant, ..Frame::new(journal.clone(), blobs.clone(), air.clone(), CLAIM_MS) },
         build: Arc::new(Build {
             policy: policy.clone(),
@@ -176,7 +196,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
             workloads: workloads.clone(),
             git: git.clone(),
             registry: blobs,
-            facts: journal.clone(),
+            facts: read,
             poll_ms: 1_000,
         }),
         scan: Arc::new(Scan { policy: policy.clone(), scanner: scanner.clone(), poll_ms: 1_000 }),
@@ -233,6 +253,7 @@ fn routes() -> Routes {
         (Build::NAME, <Build as Function>::Input::KINDS),
         (Deploy::NAME, <Deploy as Function>::Input::KINDS),
         (Drill::NAME, <Drill as Function>::Input::KINDS),
+        (Gate::NAME, <Gate as Function>::Input::KINDS),
         (RefCheck::NAME, <RefCheck as Function>::Input::KINDS),
         (Scan::NAME, <Scan as Function>::Input::KINDS),
     ])
@@ -249,7 +270,8 @@ impl Invoke for Spine {
     fn invoke(&self, function: &str, invocation: String, call: Call) -> Task {
         match (function, call) {
             (Build::NAME, call) => task(&self.build, &self.frame, invocation, call),
-            (Deploy::NAME, call) => task(&self.deploy, &self.frame, invocation, call),
+            (Deploy::NAME, call) => task(&self.deploy, &self.deploys, invocation, call),
+            (Gate::NAME, call) => task(&self.gate, &self.frame, invocation, call),
             (Drill::NAME, call) => task(&self.drill, &self.frame, invocation, call),
             (RefCheck::NAME, call) => task(&self.refcheck, &self.frame, invocation, call),
             (Scan::NAME, call) => task(&self.scan, &self.frame, invocation, call),
@@ -286,10 +308,18 @@ impl Invoke for Spine {
     fn also_swept(&self) -> Vec<(String, Call)> {
         // The host hints each repository when it starts, and starts again after a crash; from its first commit on
         // the ref check is due by itself.
-        if self.journal.has_unit(RefCheck::NAME, "shop") {
-            return Vec::new();
+        let mut calls = Vec::new();
+        if !self.journal.has_unit(RefCheck::NAME, "shop") {
+            calls.push((RefCheck::NAME.to_owned(), Call::Wake("shop".into())));
         }
-        vec![(RefCheck::NAME.to_owned(), Call::Wake("shop".into()))]
+        // Images are scanned again each day, in a world without days.
+        let units = self
+            .scanner
+            .changed()
+            .into_iter()
+            .flat_map(|digest| self.journal.units_of(Scan::NAME, digest.as_str()));
+        calls.extend(units.map(|unit| (Scan::NAME.to_owned(), Call::Wake(unit))));
+        calls
     }
 
     fn next_move(&self) -> Option<Timestamp> {

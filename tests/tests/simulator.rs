@@ -110,3 +110,8 @@ fn an_outside_that_looks_and_then_acts_is_found() {
 fn an_outside_without_a_fence_is_found() {
     is_found(Mutation::World(Hole::NoFence), "");
 }
+
+#[test]
+fn a_gate_that_is_read_only_once_is_found() {
+    is_found(Mutation::GateOnce, "went forward on the verdict");
+}

@@ -12,6 +12,7 @@ use longshore_console::{Console, Setup};
 use longshore_deploy::Deploy;
 use longshore_forge::ForgeGit;
 use longshore_frame::Frame;
+use longshore_gate::Gate;
 use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Containers, Parts, kill_leftover_groups};
@@ -184,7 +185,14 @@ fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &St
         advisories: policy.scan.advisories.clone().map(PathBuf::from),
     });
     let scan = Scan { policy: policy.clone(), scanner: Arc::new(checks), poll_ms: POLL_MS };
-    vec![hosted(build, &frame), hosted(deploy, &frame), hosted(check, &frame), hosted(scan, &frame)]
+    let gate = Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() };
+    vec![
+        hosted(build, &frame),
+        hosted(deploy, &frame),
+        hosted(gate, &frame),
+        hosted(check, &frame),
+        hosted(scan, &frame),
+    ]
 }
 
 fn ready(folder: &DataFolder, listen: SocketAddr, proxy: SocketAddr) -> Ready {

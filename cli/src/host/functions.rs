@@ -54,6 +54,7 @@ pub(crate) fn routes() -> Routes {
     Routes(vec![
         route::<longshore_build::Build>(),
         route::<longshore_deploy::Deploy>(),
+        route::<longshore_gate::Gate>(),
         route::<longshore_intake::RefCheck>(),
         route::<longshore_scan::Scan>(),
     ])
@@ -71,7 +72,8 @@ mod tests {
             table,
             [
                 "build: dev.longshore.push.received.v1",
-                "deploy: dev.longshore.image.pushed.v1 dev.longshore.request.made.v1",
+                "deploy: dev.longshore.gate.evaluated.v1 dev.longshore.request.made.v1",
+                "gate: dev.longshore.image.pushed.v1 dev.longshore.image.scanned.v1 dev.longshore.build.finished.v1",
                 "refcheck: dev.longshore.push.received.v1",
                 "scan: dev.longshore.image.pushed.v1",
             ]

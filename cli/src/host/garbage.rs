@@ -48,8 +48,9 @@ async fn collect_once(system: &System, store: &Store) -> Result<()> {
 /// that are quarantined, so that they can be looked at.
 async fn in_use(journal: &SqliteJournal) -> Result<BTreeSet<Digest>> {
     let mut found = BTreeSet::new();
-    // What was scanned need not be kept for that.
-    for unit in journal.all_units().await?.iter().filter(|unit| unit.function != longshore_scan::Scan::NAME) {
+    // What was scanned or judged need not be kept for that.
+    let judges = [longshore_scan::Scan::NAME, longshore_gate::Gate::NAME];
+    for unit in journal.all_units().await?.iter().filter(|unit| !judges.contains(&unit.function.as_str())) {
         found.extend(digests(&unit.row.state));
         found.extend(digests(&serde_json::to_string(&unit.row.todo)?));
     }

@@ -2,7 +2,7 @@
 
 use longshore_events::{
     CommitId, Data, Event, RepositoryName,
-    types::{BuildOutcome, DeploymentOutcome, ImageScanned, PipelineOutcome, ScanStatus},
+    types::{BuildOutcome, DeploymentOutcome, ImageScanned, PipelineOutcome, ScanStatus, Verdict},
 };
 
 /// What happened, in one line.
@@ -60,6 +60,16 @@ pub(crate) fn summary(event: &Event) -> String {
         Data::ImagePushed(image) => format!("{}{}", image.image, digest(Some(&image.digest))),
         Data::ImageDeleted(image) => format!("{}{} deleted", image.image, digest(Some(&image.digest))),
         Data::ImageScanned(scan) => scanned(scan),
+        Data::GateEvaluated(gate) => {
+            let how = match gate.verdict {
+                Verdict::Pass => "may run",
+                Verdict::Fail => "may not run",
+                Verdict::Unknown => "may perhaps run",
+            };
+            let why = gate.reasons.join("; ");
+            let why = if why.is_empty() { why } else { format!(": {why}") };
+            format!("{}/{}:{} {how}{why}", gate.environment, gate.service, digest(Some(&gate.digest)))
+        }
         Data::ScheduleFired(schedule) => format!("{} is due at {}", schedule.name, schedule.planned_at),
         Data::RequestMade(request) => {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();

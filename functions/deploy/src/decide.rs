@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::{
     Link,
-    types::{DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
+    types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
 };
 use longshore_frame::{At, Cause, Decision, Lease};
 use longshore_policy::{Environment, Probe, Service, Strategy};
@@ -87,7 +87,9 @@ impl Context<'_> {
 pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input>) -> Decided {
     match cause {
         Cause::Told(told) => match told.input {
-            Input::ImagePushed(image) => state.heard(&image, told.link, context.at.now),
+            // What is not known yet is said again when it is.
+            Input::GateEvaluated(gate) if gate.verdict == types::Verdict::Unknown => {}
+            Input::GateEvaluated(gate) => state.heard(&gate, told.link, context.at.now),
             Input::RequestMade(request) => return roll_back(context, state, &request, told.link),
         },
         Cause::Failed(failure) => return rollout::gave_up(context, state, &failure.error),
@@ -107,8 +109,11 @@ fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
     }
     let Some(target) = choice.take else { return rest(context, state, &choice) };
     let verdict = context.verdict(&target.image);
-    if let Some(reason) = verdict.and_then(|verdict| verdict.bad.clone()) {
-        return refuse(context, state, &target, &reason);
+    if let Some(reason) = verdict.and_then(Verdict::refusal) {
+        return refuse(context, state, &target, reason);
+    }
+    if verdict.is_some_and(Verdict::is_unknown) {
+        return wait(context, state);
     }
     if let Some(current) = state.current.as_mut().filter(|current| current.image == target.image) {
         current.commit.clone_from(&target.commit);
@@ -183,11 +188,11 @@ pub(crate) fn superseded(context: &Context<'_>, state: State, target: &Candidate
     decided
 }
 
-fn refuse(context: &Context<'_>, mut state: State, target: &Candidate, reason: &str) -> Decided {
+fn refuse(context: &Context<'_>, mut state: State, target: &Candidate, reason: String) -> Decided {
     let was_fresh = target.fresh;
     state.candidates.retain(|candidate| candidate.image != target.image);
     let fact = DeploymentFinished {
-        failure: Some(format!("this digest is quarantined: {reason}")),
+        failure: Some(reason),
         ..context.finished(&state, target, DeploymentOutcome::Refused)
     };
     let decided = Decided { again: true, ..Decision::rest(state) };

@@ -4,6 +4,9 @@
 //! goes on. Each rollout has a generation, minted with the lease; it names the deployment and the release that it
 //! starts, and the outside refuses older ones.
 //!
+//! It takes images from the gate alone: each step forward is committed only while the gate's verdict on it is the one that was
+//! read, and a verdict that turned bad takes the rollout back.
+//!
 //! An event only says look. What shall run is the image whose commit is the branch's tip when Git is asked (see
 //! `choose.rs`), never simply the last one heard of.
 
@@ -16,7 +19,7 @@ use std::sync::Arc;
 
 use longshore_events::{
     CommitId, Digest, EnvironmentName, Fact, ServiceName, takes,
-    types::{DigestQuarantined, RequestKind},
+    types::{self, DigestQuarantined, GateEvaluated, RequestKind},
 };
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::Policy;
@@ -30,7 +33,7 @@ pub use state::{Asked, Candidate, Release, Rollout, Stage, State};
 
 takes! {
     /// What `deploy` takes.
-    pub enum Input { ImagePushed, RequestMade }
+    pub enum Input { GateEvaluated, RequestMade }
 }
 
 /// The function; see the crate's documentation.
@@ -60,19 +63,47 @@ pub struct Seen {
     pub tag: Option<Digest>,
     /// What runs.
     pub running: Observed,
-    /// The quarantine's head for each digest in question: the reason when it is bad.
+    /// What is said of each digest in question.
     pub verdicts: Vec<Verdict>,
 }
 
-/// The quarantine's head for a digest.
+/// What is said last of a digest: by the quarantine, and by the gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The digest in question.
     pub digest: Digest,
-    /// Why it must not run; `None` when it may.
+    /// Why it is quarantined; `None` when it is not.
     pub bad: Option<String>,
-    /// What a decision relies on.
+    /// What a decision relies on of the quarantine.
     pub head: Relied,
+    /// What the gate says; absent when it never said anything of this digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gated>,
+}
+
+/// What the gate says of a digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gated {
+    /// The verdict; `None` before it was judged.
+    pub verdict: Option<types::Verdict>,
+    /// Why it is not pass.
+    pub reasons: Vec<String>,
+    /// What a decision relies on of the gate.
+    pub head: Relied,
+}
+
+impl Verdict {
+    /// Why the digest must not run; `None` when it may, or that is unknown.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let gate = self.gate.as_ref().filter(|gate| gate.verdict == Some(types::Verdict::Fail));
+        let quarantined = self.bad.as_ref().map(|reason| format!("this digest is quarantined: {reason}"));
+        quarantined.or(gate.map(|gate| format!("the gate is closed: {}", gate.reasons.join("; "))))
+    }
+
+    /// Nobody knows whether it may run.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.verdict == Some(types::Verdict::Unknown))
+    }
 }
 
 /// The only effect: make the outside converge to this.
@@ -93,17 +124,9 @@ impl Function for Deploy {
 
     fn units(&self, input: &Input) -> Vec<String> {
         match input {
-            Input::ImagePushed(image) => {
-                let service = self.policy.services.iter().find(|service| service.may_run(image));
-                let environments = service.map(|service| self.policy.environments_of(&service.name));
-                let unit = |name: &EnvironmentName, service: &ServiceName| format!("{name}/{service}");
-                let service = service.map(|service| &service.name);
-                environments
-                    .into_iter()
-                    .flatten()
-                    .zip(service.into_iter().cycle())
-                    .map(|(e, s)| unit(&e.name, s))
-                    .collect()
+            Input::GateEvaluated(gate) => {
+                let workload = self.workload(&format!("{}/{}", gate.environment, gate.service));
+                workload.map(|workload| workload.to_string()).into_iter().collect()
             }
             Input::RequestMade(request) if request.what == RequestKind::RollBack => {
                 self.workload(&request.target).map(|workload| workload.to_string()).into_iter().collect()
@@ -140,14 +163,14 @@ impl Function for Deploy {
         })?;
         let (told, to_go_back) = match cause {
             Cause::Told(told) => match &told.input {
-                Input::ImagePushed(image) => (Some(image), false),
+                Input::GateEvaluated(gate) => (Some(gate), false),
                 Input::RequestMade(_) => (None, true),
             },
             _ => (None, false),
         };
         let (tip, behind) = self.tip(&workload.service, state).await?;
         let outside = state.candidates.iter().any(|candidate| candidate.commit.is_none())
-            || told.is_some_and(|image| image.commit.is_none());
+            || told.is_some_and(|gate| gate.commit.is_none());
         let service = self.policy.service(&workload.service).filter(|_| outside);
         let tag = match service {
             Some(service) => {
@@ -157,7 +180,7 @@ impl Function for Deploy {
         };
         let running = self.workloads.observe(&workload).await?;
         let mut verdicts = Vec::new();
-        for digest in state.in_question(told.map(|image| &image.digest), to_go_back) {
+        for digest in state.in_question(told.map(|gate| &gate.digest), to_go_back) {
             verdicts.push(self.verdict(&workload, digest).await?);
         }
         Ok(Seen { tip, behind, tag, running, verdicts })
@@ -223,6 +246,17 @@ impl Deploy {
         let subject = format!("{workload}/{digest}");
         let event = self.facts.latest(DigestQuarantined::KIND, &subject).await?;
         let bad = event.as_ref().and_then(|event| DigestQuarantined::from_data(&event.data));
+        let judged = self.facts.latest(GateEvaluated::KIND, &subject).await?;
+        let fact = judged.as_ref().and_then(|event| GateEvaluated::from_data(&event.data));
+        let gate = Gated {
+            verdict: fact.map(|fact| fact.verdict),
+            reasons: fact.map(|fact| fact.reasons.clone()).unwrap_or_default(),
+            head: Relied {
+                kind: GateEvaluated::KIND.into(),
+                subject: subject.clone(),
+                event: judged.map(|event| event.id),
+            },
+        };
         Ok(Verdict {
             bad: bad.map(|fact| fact.reason.clone()),
             head: Relied {
@@ -230,6 +264,7 @@ impl Deploy {
                 subject,
                 event: event.map(|event| event.id),
             },
+            gate: Some(gate),
             digest,
         })
     }

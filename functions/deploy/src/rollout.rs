@@ -5,7 +5,7 @@ use longshore_frame::Decision;
 use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase};
 
 use crate::{
-    Apply, Candidate, Release, Rollout, Stage, State,
+    Apply, Candidate, Release, Rollout, Stage, State, Verdict,
     choose::Choice,
     decide::{Context, Decided, superseded},
 };
@@ -13,12 +13,17 @@ use crate::{
 /// The next step of a rollout that goes on.
 pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout, choice: Choice) -> Decided {
     let running = &context.seen.running;
-    let good = |take: &Candidate| context.verdict(&take.image).is_none_or(|verdict| verdict.bad.is_none());
+    let good = |take: &Candidate| {
+        context.verdict(&take.image).is_none_or(|one| one.refusal().is_none() && !one.is_unknown())
+    };
     let newer = choice.take.filter(good);
     let reached = (running.generation, running.step) >= (rollout.generation, rollout.step);
     let new = running.release(rollout.to.release).cloned();
     rollout.boot_ms = rollout.boot_ms.or(new.as_ref().and_then(|new| new.boot_ms));
-    let bad = context.verdict(&rollout.to.image).and_then(|verdict| verdict.bad.clone());
+    let verdict = context.verdict(&rollout.to.image);
+    let bad = verdict.and_then(|verdict| verdict.bad.clone());
+    // Who asks to go back goes to a release that was good when it ran.
+    let closed = verdict.filter(|_| !rollout.requested).and_then(Verdict::refusal);
     let is_ready = new.as_ref().is_some_and(|new| new.phase == Phase::Ready);
     let mut decided = Decision::rest(state);
     if let Some(newer) = newer.as_ref().filter(|newer| newer.image == rollout.to.image) {
@@ -33,6 +38,7 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         Stage::Finish if reached => arrived(context, decided, &rollout),
         Stage::Back(_) | Stage::Withdraw | Stage::Finish => wish(context, decided, rollout),
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
+        _ if closed.is_some() => take_back(context, decided, rollout, closed.unwrap_or_default()),
         // A first release that is ready keeps the traffic until the newer one is.
         Stage::Start if newer.is_some() && (rollout.from.is_some() || !is_ready) => {
             give_way(context, decided, rollout)
@@ -121,9 +127,10 @@ fn is_restoring(rollout: &Rollout) -> bool {
     rollout.requested || matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw)
 }
 
-/// The stop switch holds it.
+/// The stop switch holds it, or nobody knows any more whether it may run.
 fn is_held(context: &Context<'_>, rollout: &Rollout) -> bool {
-    context.at.stopped && !is_restoring(rollout)
+    let unknown = context.verdict(&rollout.to.image).is_some_and(Verdict::is_unknown);
+    (context.at.stopped || unknown) && !is_restoring(rollout)
 }
 
 /// Commits the wish of the rollout's stage. The same wish again has the same key.
@@ -143,6 +150,7 @@ pub(crate) fn wish(context: &Context<'_>, decided: Decided, rollout: Rollout) ->
         let rollout = decided.state.rollout.as_ref();
         let verdict = rollout.and_then(|rollout| context.verdict(&rollout.to.image));
         decided.relied_on.extend(verdict.map(|verdict| verdict.head.clone()));
+        decided.relied_on.extend(verdict.and_then(|verdict| Some(verdict.gate.as_ref()?.head.clone())));
     }
     decided
 }
@@ -165,11 +173,16 @@ fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
 }
 
 /// Takes the new release back, and quarantines its digest in the same commit.
-pub(crate) fn back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: String) -> Decided {
+pub(crate) fn back(context: &Context<'_>, decided: Decided, rollout: Rollout, reason: String) -> Decided {
     let (subject, fact) = context.quarantine(&rollout.to, &reason);
+    let decided = decided.say(subject, &rollout.to.link, fact);
+    take_back(context, decided, rollout, reason)
+}
+
+/// Takes the new release back. Its digest is free to come again: who closed the gate may open it.
+fn take_back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: String) -> Decided {
     rollout.step += 1;
     rollout.stage = Stage::Back(reason);
-    let decided = decided.say(subject, &rollout.to.link, fact);
     wish(context, decided, rollout)
 }
 

@@ -1,7 +1,7 @@
 //! What `deploy` remembers of a service in an environment. Stored: samples of every release load for ever.
 
 use jiff::Timestamp;
-use longshore_events::{CommitId, Digest, ImageRef, Link, types::ImagePushed};
+use longshore_events::{CommitId, Digest, ImageRef, Link, types::GateEvaluated};
 use longshore_ports::RunSpec;
 use serde::{Deserialize, Serialize};
 
@@ -123,8 +123,8 @@ pub enum Stage {
 }
 
 impl State {
-    /// Remembers an image.
-    pub(crate) fn heard(&mut self, image: &ImagePushed, link: Link, now: Timestamp) {
+    /// Remembers an image that was judged.
+    pub(crate) fn heard(&mut self, image: &GateEvaluated, link: Link, now: Timestamp) {
         let candidate = Candidate {
             image: ImageRef::new(image.image.clone(), image.digest.clone()),
             commit: image.commit.clone(),

@@ -87,6 +87,8 @@ facts! {
     ImageDeleted = "dev.longshore.image.deleted.v1",
     /// A scan of an image came to its end.
     ImageScanned = "dev.longshore.image.scanned.v1",
+    /// Whether an image may run in an environment.
+    GateEvaluated = "dev.longshore.gate.evaluated.v1",
     /// A schedule came to one of its times.
     ScheduleFired = "dev.longshore.schedule.fired.v1",
     /// Somebody asked for something.

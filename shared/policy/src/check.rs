@@ -8,10 +8,11 @@ use toml_span::{Error, ErrorKind, Span, Spanned};
 
 use crate::fault::{Code, Fault, Faults, Wrong};
 use crate::policy::{
-    Environment, Forge, Host, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
+    Environment, Forge, GatePolicy, Host, Policy, Repository, Requirement, Run, Scan, Service, ServiceSource,
+    Source, Waiver,
 };
 use crate::read::Keys;
-use crate::rules::{self, FORGES, PROVIDERS, STRATEGIES};
+use crate::rules::{self, FORGES, PROVIDERS, REQUIREMENTS, SEVERITIES, STRATEGIES};
 use crate::spec::{ENVIRONMENT, ROOT};
 use crate::suggest::{self, nearest, quoted};
 use crate::url;
@@ -90,7 +91,8 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     }
     note_shared_images(&services, &tables);
     let environments = environments(root, &services, &service_names, faults);
-    Some(Policy { host: host?, scan: scan?, sources, repositories, services, environments })
+    let waivers = root.tables("waiver").iter().filter_map(waiver).collect();
+    Some(Policy { host: host?, scan: scan?, sources, repositories, services, environments, waivers })
 }
 
 fn host(keys: &Keys<'_>) -> Option<Host> {
@@ -274,13 +276,33 @@ fn environment(
     let services = services.iter().filter(runs).map(|service| service.name.clone()).collect();
     let strategy = keys.parsed("strategy", |text| rules::choice(text, "strategy", STRATEGIES));
     let (deadline, settle) = (keys.millis("deadline"), keys.millis("settle"));
+    let gate = keys.table("gate").and_then(|keys| gate(&keys));
     Some(Environment {
         name: name?,
         services,
         strategy: strategy?,
         deadline_ms: deadline?,
         settle_ms: settle?,
+        gate: gate?,
     })
+}
+
+fn gate(keys: &Keys<'_>) -> Option<GatePolicy> {
+    let requires = keys.each("requires", |text| rules::choice(text, "requirement", REQUIREMENTS));
+    let block = keys.each("block", |text| rules::choice(text, "severity", SEVERITIES));
+    let deadline = keys.millis("deadline");
+    let requires = requires?;
+    Some(GatePolicy {
+        scan: requires.contains(&Requirement::Scan),
+        tests: requires.contains(&Requirement::Tests),
+        block: block?,
+        deadline_ms: deadline?,
+    })
+}
+
+fn waiver(keys: &Keys<'_>) -> Option<Waiver> {
+    let (id, why) = (keys.parsed("id", rules::line), keys.parsed("why", rules::line));
+    Some(Waiver { id: id?, until: keys.parsed("until", rules::until)?, why: why? })
 }
 
 /// The names of one kind of thing, each with the line that defines it. A name counts as defined even where its table has

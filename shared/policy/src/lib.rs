@@ -31,8 +31,8 @@ pub use check::{check, check_bytes};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use policy::{
-    Environment, Forge, ForgeKind, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS, Scan, Service,
-    ServiceSource, Source, Strategy,
+    Environment, Forge, ForgeKind, GatePolicy, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS,
+    Scan, Service, ServiceSource, Source, Strategy, Waiver,
 };
 pub use schema::schema;
 pub use watch::Watch;

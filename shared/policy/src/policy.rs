@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use longshore_events::{
-    EnvironmentName, ImageName, RefName, RepositoryName, ServiceName, types::ImagePushed,
+    EnvironmentName, ImageName, RefName, RepositoryName, ServiceName, Timestamp,
+    types::{ImagePushed, Severity},
 };
 
 use crate::Watch;
@@ -27,6 +28,19 @@ pub struct Policy {
     pub services: Vec<Service>,
     /// The environments, in the order of the file.
     pub environments: Vec<Environment>,
+    /// Findings that are accepted for a while.
+    pub waivers: Vec<Waiver>,
+}
+
+/// A finding that is accepted for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The finding's id.
+    pub id: String,
+    /// It counts before then.
+    pub until: Timestamp,
+    /// Why it is accepted.
+    pub why: String,
 }
 
 /// The one-machine host.
@@ -240,6 +254,28 @@ pub struct Environment {
     pub deadline_ms: u64,
     /// How long a new release must stay ready with all the traffic before the old one goes, in milliseconds.
     pub settle_ms: u64,
+    /// What an image must have before it runs there.
+    pub gate: GatePolicy,
+}
+
+/// What an image must have before it runs in an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatePolicy {
+    /// It was scanned whole, and nothing that blocks was found.
+    pub scan: bool,
+    /// A build ran the service's tests.
+    pub tests: bool,
+    /// Severities of findings that block.
+    pub block: Vec<Severity>,
+    /// How long something that is required may be unknown, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+/// Something that a gate may require.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Requirement {
+    Scan,
+    Tests,
 }
 
 /// How a release replaces another.

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
-use longshore_events::{EnvironmentName, ImageName, InvalidName, RefName, RepositoryName, ServiceName};
+use longshore_events::{
+    EnvironmentName, ImageName, InvalidName, RefName, RepositoryName, ServiceName, Timestamp, types::Severity,
+};
 
 use crate::fault::{Code, Wrong};
-use crate::policy::{ForgeKind, Provider, Strategy};
+use crate::policy::{ForgeKind, Provider, Requirement, Strategy};
 use crate::suggest::{self, nearest, quoted};
 
 /// What sources may speak.
@@ -29,6 +31,19 @@ pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
 pub(crate) const FORGES: &[(&str, ForgeKind)] =
     &[("github", ForgeKind::Github), ("gitlab", ForgeKind::Gitlab)];
 /// How releases may replace each other.
+/// What a gate may require.
+pub(crate) const REQUIREMENTS: &[(&str, Requirement)] =
+    &[("scan", Requirement::Scan), ("tests", Requirement::Tests)];
+
+/// How bad findings are.
+pub(crate) const SEVERITIES: &[(&str, Severity)] = &[
+    ("critical", Severity::Critical),
+    ("high", Severity::High),
+    ("medium", Severity::Medium),
+    ("low", Severity::Low),
+    ("unknown", Severity::Unknown),
+];
+
 pub(crate) const STRATEGIES: &[(&str, Strategy)] = &[("rolling", Strategy::Rolling)];
 
 fn invalid(error: &InvalidName) -> Wrong {
@@ -109,6 +124,26 @@ pub(crate) fn choice<T: Copy>(text: &str, what: &str, choices: &[(&str, T)]) -> 
         let message = format!("{} is not a {what}: write {}", quoted(text), names.join(", "));
         Wrong::new(Code::UnknownChoice, message).suggest(nearest(text, names))
     })
+}
+
+/// A day to its end, or a moment, as RFC 3339 writes them.
+pub(crate) fn until(text: &str) -> Result<Timestamp, Wrong> {
+    let day = format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
+    let end = day.and_then(|day| day.checked_add(std::time::Duration::from_hours(24)).ok());
+    let wrong = || {
+        let message = format!("{} is no day: write one such as \"2026-12-31\"", quoted(text));
+        Wrong::new(Code::InvalidQuantity, message)
+    };
+    end.or_else(|| text.parse().ok()).ok_or_else(wrong)
+}
+
+/// A text that is not empty, on one line.
+pub(crate) fn line(text: &str) -> Result<String, Wrong> {
+    if text.trim().is_empty() || text.contains(char::is_control) || text.len() > 500 {
+        let message = format!("{} says nothing: write a line of up to 500 characters", quoted(text));
+        return Err(Wrong::new(Code::InvalidName, message));
+    }
+    Ok(text.to_owned())
 }
 
 /// A path within a folder, without `.` and empty parts; empty for the folder itself.

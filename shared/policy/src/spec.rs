@@ -110,6 +110,47 @@ pub(crate) static ROOT: Spec = Spec {
             Need::Optional,
             "Where services run. Without any: one named `local`, with all services.",
         ),
+        key("waiver", Kind::Tables(&WAIVER), Need::Optional, "Findings that are accepted for a while."),
+    ],
+};
+
+pub(crate) static WAIVER: Spec = Spec {
+    title: "[[waiver]]",
+    about: "A finding that is accepted for a while.",
+    keys: &[
+        key("id", Kind::Text, Need::Required, "The finding's id, such as `CVE-2026-0001`."),
+        key(
+            "until",
+            Kind::Text,
+            Need::Required,
+            "The last day, in UTC, such as \"2026-12-31\"; or a moment.",
+        ),
+        key("why", Kind::Text, Need::Required, "Why it is accepted."),
+    ],
+};
+
+pub(crate) static GATE: Spec = Spec {
+    title: "[environment.gate]",
+    about: "What an image must have before it runs in the environment.",
+    keys: &[
+        key(
+            "requires",
+            Kind::Texts,
+            Need::Texts(&[]),
+            "`scan`: it was scanned whole, and nothing that blocks was found. `tests`: a build ran the service's `test`.",
+        ),
+        key(
+            "block",
+            Kind::Texts,
+            Need::Texts(&["critical", "high"]),
+            "Findings that block, by severity: critical, high, medium, low, unknown.",
+        ),
+        key(
+            "deadline",
+            Kind::Duration(1_000),
+            Need::Text("1h"),
+            "How long something that is required may be unknown before the gate closes.",
+        ),
     ],
 };
 
@@ -347,9 +388,22 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
             Need::Text("1s"),
             "How long a new release must stay ready with all the traffic before the old one goes.",
         ),
+        key("gate", Kind::Table(&GATE), Need::Optional, "What an image must have before it runs here."),
     ],
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 10] =
-    [&ROOT, &HOST, &SCAN, &SOURCE, &REPOSITORY, &SERVICE, &RUN, &READY, &HEALTH, &ENVIRONMENT];
+pub(crate) const ALL: [&Spec; 12] = [
+    &ROOT,
+    &HOST,
+    &SCAN,
+    &SOURCE,
+    &REPOSITORY,
+    &SERVICE,
+    &RUN,
+    &READY,
+    &HEALTH,
+    &ENVIRONMENT,
+    &GATE,
+    &WAIVER,
+];

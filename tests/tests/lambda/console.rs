@@ -72,10 +72,10 @@ fn a_rollout_on_the_stack_is_seen_and_taken_back() {
     assert_eq!(empty["environments"][0]["services"][0]["name"], "shop");
     assert_eq!((&empty["work"]["deliveries"], &empty["host"]), (&json!(0), &Value::Null));
 
-    let image = stage.keep(&stage.image());
-    assert_eq!(asks(&stage, &["status"])["work"]["deliveries"], 2, "to deploy and to scan");
+    let image = stage.keep(&stage.gate());
+    assert_eq!(asks(&stage, &["status"])["work"]["deliveries"], 1);
     let mut deploy = stage.start("deploy");
-    deploy.invoke(&stage.image()).unwrap();
+    deploy.invoke(&stage.gate()).unwrap();
     let status = asks(&stage, &["status"]);
     let service = &status["environments"][0]["services"][0];
     assert_eq!(service["rollout"]["deployment"], "prod/shop/1", "{status}");
@@ -87,7 +87,7 @@ fn a_rollout_on_the_stack_is_seen_and_taken_back() {
     let kinds = by_service["entries"].as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap());
     assert_eq!(
         kinds.collect::<Vec<_>>(),
-        ["dev.longshore.image.pushed.v1", "dev.longshore.deployment.started.v1"]
+        ["dev.longshore.gate.evaluated.v1", "dev.longshore.deployment.started.v1"]
     );
     assert_eq!(asks(&stage, &["timeline", &stage.tip[..7]]), by_service);
     assert_eq!(asks(&stage, &["timeline", "--chain", by_service["chain"].as_str().unwrap()]), by_service);

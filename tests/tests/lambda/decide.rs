@@ -15,6 +15,7 @@ fn the_routing_table_is_what_the_functions_take() {
     let functions = [
         route::<longshore_build::Build>(),
         route::<longshore_deploy::Deploy>(),
+        route::<longshore_gate::Gate>(),
         route::<longshore_intake::RefCheck>(),
         route::<longshore_scan::Scan>(),
     ];

@@ -22,9 +22,9 @@ fn wake() -> Value {
 fn the_same_image_twice_is_one_rollout() {
     let stage = Stage::open();
     let runner = Runner::start(&stage);
-    let image = stage.keep(&stage.image());
+    let image = stage.keep(&stage.gate());
     let mut deploy = stage.start("deploy");
-    let envelope = json!({ "detail-type": "image.pushed", "source": "longshore", "detail": stage.image() });
+    let envelope = json!({ "detail-type": "gate.evaluated", "source": "longshore", "detail": stage.gate() });
     assert_eq!(deploy.invoke(&envelope).unwrap(), Value::Null);
     let opened = stage.opened("deploy", UNIT, &image.id);
     assert_eq!((opened.owed, opened.receipts), (false, vec![UNIT.to_owned()]));
@@ -44,10 +44,10 @@ fn an_image_from_outside_is_brought_to_run() {
     let mut stage = Stage::open();
     let digest = registry::with_image(&mut stage);
     let runner = Runner::start(&stage);
-    let mut pushed = stage.image();
+    let mut pushed = stage.gate();
     pushed["data"] = json!({
-        "image": "shop", "tag": "latest", "digest": digest, "forced": false,
-        "media_type": "application/vnd.oci.image.manifest.v1+json",
+        "environment": "prod", "service": "shop", "image": "shop", "tag": "latest", "digest": digest,
+        "verdict": "pass",
     });
     stage.keep(&pushed);
     let mut deploy = stage.start("deploy");
@@ -71,9 +71,9 @@ fn an_image_from_outside_is_brought_to_run() {
 fn a_bad_message_fails_by_itself() {
     let stage = Stage::open();
     let _runner = Runner::start(&stage);
-    let image = stage.keep(&stage.image());
+    let image = stage.keep(&stage.gate());
     let mut deploy = stage.start("deploy");
-    let newer = image.to_json().replace("pushed.v1", "pushed.v9");
+    let newer = image.to_json().replace("evaluated.v1", "evaluated.v9");
     let bodies = [
         ("no-json", "{".to_owned()),
         ("good", image.to_json()),
@@ -92,11 +92,11 @@ fn a_bad_message_fails_by_itself() {
 fn what_a_killed_invocation_began_is_its_own_until_the_claim_ends_and_then_taken_over() {
     let stage = Stage::open();
     let runner = Runner::start(&stage);
-    let image = stage.keep(&stage.image());
+    let image = stage.keep(&stage.gate());
     runner.hold_orders(true);
     let mut first = stage.start("deploy");
     let begun = now();
-    let invocation = first.begin(&stage.image());
+    let invocation = first.begin(&stage.gate());
     runner.until_an_order_is_held();
     first.kill();
     let open = stage.unit("deploy");
@@ -106,7 +106,7 @@ fn what_a_killed_invocation_began_is_its_own_until_the_claim_ends_and_then_taken
 
     runner.hold_orders(false);
     let mut second = stage.start("deploy");
-    for payload in [stage.image(), wake()] {
+    for payload in [stage.gate(), wake()] {
         second.invoke(&payload).unwrap();
         assert_eq!(stage.unit("deploy"), open, "another invocation leaves it alone");
     }

@@ -18,11 +18,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the platform lets an invocation live.
 pub(crate) const LIFE: Duration = Duration::from_mins(1);
 
-const BINARIES: [&str; 8] = [
+const BINARIES: [&str; 9] = [
     "longshore",
     "longshore-build",
     "longshore-console",
     "longshore-deploy",
+    "longshore-gate",
     "longshore-intake",
     "longshore-refcheck",
     "longshore-scan",

@@ -176,6 +176,19 @@ impl Stage {
         })
     }
 
+    /// That the image of the tip may run.
+    pub(crate) fn gate(&self) -> Value {
+        let image = self.image();
+        let mut data = image["data"].clone();
+        data["environment"] = "prod".into();
+        data["verdict"] = "pass".into();
+        json!({
+            "specversion": "1.0", "id": "gate/prod/shop/1", "source": "longshore/gate",
+            "subject": format!("prod/shop/{}", data["digest"].as_str().unwrap()),
+            "type": "dev.longshore.gate.evaluated.v1", "time": "2026-11-24T08:00:10Z", "data": data,
+        })
+    }
+
     /// A push of the branch's tip.
     pub(crate) fn push(&self) -> Value {
         json!({

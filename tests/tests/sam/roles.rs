@@ -22,6 +22,7 @@ const WILDCARDS: &[(&str, &str)] = &[
     ("BuildRole", "${Bucket.Arn}/blobs/*"),
     ("ConsoleRole", "${Bucket.Arn}/blobs/*"),
     ("DeployRole", "${Bucket.Arn}/blobs/*"),
+    ("GateRole", "${Bucket.Arn}/blobs/*"),
     ("RefcheckRole", "${Bucket.Arn}/blobs/*"),
     ("ScanRole", "${Bucket.Arn}/blobs/*"),
     // People ask the console for whatever the table has an index for.

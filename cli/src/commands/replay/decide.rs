@@ -7,6 +7,7 @@ use longshore_deploy::Deploy;
 use longshore_events::Event;
 use longshore_frame::Function;
 use longshore_frame::replay::{Past, Twice, Unreplayable, again, states};
+use longshore_gate::Gate;
 use longshore_intake::RefCheck;
 use longshore_policy::Policy;
 use longshore_ports::journal::DecisionRow;
@@ -44,8 +45,9 @@ impl Deciders {
             poll_ms,
         };
         let scan = Scan { policy: policy.clone(), scanner: silent.clone(), poll_ms };
+        let gate = Gate { policy: policy.clone(), facts: silent.clone(), blobs: silent.clone() };
         let refcheck = RefCheck { git: silent, policy };
-        Self(vec![decider(build), decider(deploy), decider(refcheck), decider(scan)])
+        Self(vec![decider(build), decider(deploy), decider(gate), decider(refcheck), decider(scan)])
     }
 
     /// Makes the decisions of a unit once more.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
 use longshore_ports::{
-    BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Observed, PortError, Registry,
-    Resolved, ScanOrder, ScanState, Scanner, ScannerVersion, Workload, Workloads,
+    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Observed, PortError,
+    Registry, Resolved, ScanOrder, ScanState, Scanner, ScannerVersion, Workload, Workloads,
 };
 
 /// Nobody.
@@ -76,6 +76,17 @@ impl Scanner for Silent {
     }
 
     async fn find(&self, _: &Key, _: &ScanOrder) -> Result<Option<ScanState>, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Blobs for Silent {
+    async fn put(&self, _: Vec<u8>) -> Result<BlobRef, PortError> {
+        nobody()
+    }
+
+    async fn get(&self, _: &BlobRef) -> Result<Vec<u8>, PortError> {
         nobody()
     }
 }

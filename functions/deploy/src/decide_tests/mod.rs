@@ -1,7 +1,7 @@
 //! Rollouts step by step, decided without any outside; and what every decision must keep, whatever it is given.
 
 use jiff::{SignedDuration, Timestamp};
-use longshore_events::types::{DeploymentOutcome, ImagePushed, RequestKind, RequestMade};
+use longshore_events::types::{DeploymentOutcome, GateEvaluated, RequestKind, RequestMade, Verdict as Gates};
 use longshore_events::{
     ChainId, CommitId, Data, Digest, EnvironmentName, EventId, ImageName, Link, ServiceName,
 };
@@ -15,7 +15,7 @@ mod rules;
 mod stored;
 
 use super::{Context, decide};
-use crate::{Apply, Input, Seen, State, Verdict};
+use crate::{Apply, Gated, Input, Seen, State, Verdict};
 
 const CONFIG: &str = r#"
 [[repository]]
@@ -56,16 +56,20 @@ fn link(name: &str) -> Link {
     Link { chain: ChainId::new(name).unwrap(), cause: Some(EventId::new(name).unwrap()) }
 }
 
-fn image(n: u8) -> ImagePushed {
-    ImagePushed {
+/// An image whose gate is open.
+fn image(n: u8) -> GateEvaluated {
+    GateEvaluated {
+        environment: EnvironmentName::new("live").unwrap(),
+        service: ServiceName::new("shop").unwrap(),
         image: ImageName::new("shop").unwrap(),
-        tag: Some(commit(n).to_string()),
         digest: digest(n),
-        media_type: "application/vnd.oci.image.manifest.v1+json".into(),
-        platforms: Vec::new(),
-        service: Some(ServiceName::new("shop").unwrap()),
+        tag: Some(commit(n).to_string()),
         commit: Some(commit(n)),
         forced: false,
+        verdict: Gates::Pass,
+        reasons: Vec::new(),
+        inputs: Vec::new(),
+        expires_at: None,
     }
 }
 
@@ -144,7 +148,7 @@ impl Unit {
         if let Data::DigestQuarantined(fact) = data {
             let head = Relied { kind: "quarantined".into(), subject: fact.digest.to_string(), event: None };
             let (digest, bad) = (fact.digest.clone(), Some(fact.reason.clone()));
-            self.seen.verdicts.push(Verdict { digest, bad, head });
+            self.seen.verdicts.push(Verdict { digest, bad, head, gate: None });
         }
         self.said.push(data.clone());
     }
@@ -167,9 +171,20 @@ impl Unit {
         (self.seen.running.generation, self.seen.running.step) = (wish.desired.generation, wish.desired.step);
     }
 
-    fn hears(&mut self, image: ImagePushed) {
+    /// The gate says something else of an image, and `deploy` is told.
+    fn gate_says(&mut self, n: u8, verdict: Gates) {
+        let head =
+            Relied { kind: "gate".into(), subject: digest(n).to_string(), event: EventId::new("g").ok() };
+        let gate = Some(Gated { verdict: Some(verdict), reasons: vec!["1 critical".into()], head });
+        let quarantine = Relied { kind: "quarantined".into(), subject: digest(n).to_string(), event: None };
+        self.seen.verdicts.retain(|known| known.digest != digest(n));
+        self.seen.verdicts.push(Verdict { digest: digest(n), bad: None, head: quarantine, gate });
+        self.tell(Input::GateEvaluated(GateEvaluated { verdict, ..image(n) }));
+    }
+
+    fn hears(&mut self, image: GateEvaluated) {
         self.seen.tip.clone_from(&image.commit);
-        self.tell(Input::ImagePushed(image));
+        self.tell(Input::GateEvaluated(image));
     }
 
     fn tell(&mut self, input: Input) {

@@ -1,8 +1,8 @@
 //! Rollouts, step by step.
 
 use longshore_events::Data;
-use longshore_events::types::DeploymentOutcome;
-use longshore_frame::Lease;
+use longshore_events::types::{DeploymentOutcome, Verdict as Gates};
+use longshore_frame::{Cause, Lease};
 use longshore_ports::Phase;
 
 use super::{Unit, commit, digest, image};
@@ -65,7 +65,7 @@ fn an_image_whose_commit_is_not_the_tip_is_superseded_when_the_answer_has_settle
     let mut unit = Unit::new();
     unit.runs(1);
     unit.seen.tip = Some(commit(3));
-    unit.tell(Input::ImagePushed(image(2)));
+    unit.tell(Input::GateEvaluated(image(2)));
     assert_eq!(unit.wishes.len(), 3, "the answer may be old");
     unit.passes(3_000);
     assert_eq!(unit.outcomes()[1..], [DeploymentOutcome::Superseded]);
@@ -147,4 +147,52 @@ fn what_gives_way_to_a_newer_commit_is_gone_before_the_lease_is_free() {
     let weights: Vec<_> = unit.wishes[3..].iter().map(|wish| wish.desired.releases.len()).collect();
     assert_eq!(weights, [2, 1, 2], "beside, withdrawn, and the newer one beside");
     assert_eq!(unit.weights(), [(digest(1), 100), (digest(3), 0)]);
+}
+
+#[test]
+fn a_gate_that_closes_takes_the_rollout_back_without_a_quarantine_and_one_that_opens_again_lets_it_in() {
+    let mut unit = Unit::new();
+    unit.runs(1);
+    unit.hears(image(2));
+    unit.gate_says(2, Gates::Fail);
+    assert_eq!(unit.weights(), [(digest(1), 100)]);
+    unit.passes(1_000);
+    assert!(!unit.said.iter().any(|data| matches!(data, Data::DigestQuarantined(_))));
+    assert!(unit.outcomes().contains(&DeploymentOutcome::RolledBack));
+    assert_eq!(unit.outcomes().last(), Some(&DeploymentOutcome::Refused));
+    unit.gate_says(2, Gates::Pass);
+    assert_eq!(unit.weights(), [(digest(1), 100), (digest(2), 0)]);
+}
+
+#[test]
+fn a_rollout_stands_still_while_nobody_knows_whether_it_may_run() {
+    let mut unit = Unit::new();
+    unit.runs(1);
+    unit.hears(image(2));
+    unit.gate_says(2, Gates::Unknown);
+    unit.turns(Phase::Ready);
+    unit.passes(3_000);
+    assert_eq!(unit.weights(), [(digest(1), 100), (digest(2), 0)]);
+    unit.gate_says(2, Gates::Pass);
+    assert_eq!(unit.weights(), [(digest(1), 0), (digest(2), 100)]);
+}
+
+#[test]
+fn what_the_gate_refuses_never_begins_and_every_step_relies_on_its_verdict() {
+    let mut unit = Unit::new();
+    unit.runs(1);
+    unit.seen.tip = Some(commit(2));
+    unit.gate_says(2, Gates::Unknown);
+    assert_eq!(unit.weights(), [(digest(1), 100)]);
+    unit.gate_says(2, Gates::Fail);
+    assert_eq!(unit.weights(), [(digest(1), 100)]);
+    assert_eq!(unit.outcomes().last(), Some(&DeploymentOutcome::Refused));
+    unit.gate_says(2, Gates::Pass);
+    assert_eq!(unit.weights(), [(digest(1), 100), (digest(2), 0)]);
+    for release in &mut unit.seen.running.releases {
+        release.phase = Phase::Ready;
+    }
+    let next = unit.decided(Cause::Woken);
+    let relied: Vec<_> = next.relied_on.iter().map(|relied| relied.kind.as_str()).collect();
+    assert_eq!(relied, ["quarantined", "gate"]);
 }

@@ -347,7 +347,14 @@ fn policy() -> Policy {
             strategy: Strategy::Rolling,
             deadline_ms: 1,
             settle_ms: 1,
+            gate: longshore_policy::GatePolicy {
+                scan: false,
+                tests: false,
+                block: Vec::new(),
+                deadline_ms: 1,
+            },
         }],
+        waivers: Vec::new(),
     }
 }
 

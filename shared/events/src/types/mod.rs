@@ -9,6 +9,7 @@ mod deployment;
 mod detection;
 mod digest;
 mod event;
+mod gate;
 mod image;
 mod pipeline;
 mod push;
@@ -22,6 +23,7 @@ pub use deployment::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome, 
 pub use detection::DetectionRaised;
 pub use digest::DigestQuarantined;
 pub use event::EventDeadlettered;
+pub use gate::{GateEvaluated, Verdict};
 pub use image::{
     ImageDeleted, ImagePushed, ImageScanned, PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts,
 };

@@ -5,7 +5,15 @@ use longshore_ports::journal::Routes;
 /// What every function takes: its `Input`'s `KINDS`. A test of the whole compares it with the functions.
 const ROUTES: &[(&str, &[&str])] = &[
     ("build", &["dev.longshore.push.received.v1"]),
-    ("deploy", &["dev.longshore.image.pushed.v1", "dev.longshore.request.made.v1"]),
+    ("deploy", &["dev.longshore.gate.evaluated.v1", "dev.longshore.request.made.v1"]),
+    (
+        "gate",
+        &[
+            "dev.longshore.image.pushed.v1",
+            "dev.longshore.image.scanned.v1",
+            "dev.longshore.build.finished.v1",
+        ],
+    ),
     ("refcheck", &["dev.longshore.push.received.v1"]),
     ("scan", &["dev.longshore.image.pushed.v1"]),
 ];

@@ -91,6 +91,13 @@ impl MemoryJournal {
         self.lock().units.contains_key(&(function.to_owned(), unit.to_owned()))
     }
 
+    /// The units of a function whose name holds a text.
+    pub fn units_of(&self, function: &str, part: &str) -> Vec<String> {
+        let rows = self.lock();
+        let known = rows.units.keys().filter(|(of, unit)| of == function && unit.contains(part));
+        known.map(|(_, unit)| unit.clone()).collect()
+    }
+
     /// The switches that say stop.
     pub fn stopped(&self) -> BTreeSet<String> {
         self.lock().stopped.clone()

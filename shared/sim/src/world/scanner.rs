@@ -1,6 +1,6 @@
 //! A scanner: what an image holds is the world's to say, by its digest.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -43,6 +43,8 @@ struct State {
     /// By key: when it ends.
     scans: HashMap<String, Timestamp>,
     begun: HashMap<Digest, usize>,
+    /// Images of which something else is known than when they came.
+    changed: BTreeSet<Digest>,
     wrong: Vec<String>,
 }
 
@@ -59,6 +61,20 @@ impl FakeScanner {
     /// What is in an image.
     pub fn holds(&self, digest: Digest, inside: Inside) {
         self.lock().inside.insert(digest, inside);
+    }
+
+    /// From now on something that must not run is known to be in an image that was clean.
+    pub fn turns(&self, digest: Digest) {
+        let mut state = self.lock();
+        if !state.inside.contains_key(&digest) {
+            state.inside.insert(digest.clone(), Inside::Dirty);
+            state.changed.insert(digest);
+        }
+    }
+
+    /// Images of which something else is known than when they came.
+    pub fn changed(&self) -> BTreeSet<Digest> {
+        self.lock().changed.clone()
     }
 
     /// What went wrong, in the scanner's terms: an image in which there was something to see was scanned twice.

@@ -3,9 +3,9 @@
 use longshore_events::types::{
     AlarmCleared, AlarmRaised, BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ChangeClosed,
     ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced, DeploymentFinished, DeploymentOutcome,
-    DeploymentStarted, DetectionRaised, DigestQuarantined, EventDeadlettered, ImageDeleted, ImagePushed,
-    ImageScanned, PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind, RequestKind,
-    RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts,
+    DeploymentStarted, DetectionRaised, DigestQuarantined, EventDeadlettered, GateEvaluated, ImageDeleted,
+    ImagePushed, ImageScanned, PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind,
+    RequestKind, RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts, Verdict,
 };
 use longshore_events::{Data, Event, Link, Timestamp};
 use proptest::option;
@@ -134,6 +134,32 @@ fn image_scanned() -> impl Strategy<Value = ImageScanned> {
             counts,
             findings_ref,
             sbom_ref,
+        }
+    })
+}
+
+fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
+    let place = (environment(), service(), image(), digest());
+    let of = (option::of(text()), option::of(commit()), any::<bool>());
+    let verdict = prop::sample::select(vec![Verdict::Pass, Verdict::Fail, Verdict::Unknown]);
+    let why =
+        (prop::collection::vec(text(), 0..3), prop::collection::vec(event_id(), 0..3), option::of(time()));
+    (place, of, verdict, why).prop_map(|(place, of, verdict, why)| {
+        let (environment, service, image, digest) = place;
+        let (tag, commit, forced) = of;
+        let (reasons, inputs, expires_at) = why;
+        GateEvaluated {
+            environment,
+            service,
+            image,
+            digest,
+            tag,
+            commit,
+            forced,
+            verdict,
+            reasons,
+            inputs,
+            expires_at,
         }
     })
 }
@@ -339,6 +365,7 @@ pub(crate) fn data() -> impl Strategy<Value = Data> {
         request_made().prop_map(Data::from),
     ];
     let release = prop_oneof![
+        gate_evaluated().prop_map(Data::from),
         deployment_started().prop_map(Data::from),
         deployment_advanced().prop_map(Data::from),
         deployment_finished().prop_map(Data::from),

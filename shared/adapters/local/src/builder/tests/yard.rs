@@ -141,6 +141,7 @@ impl Yard {
             repositories: Vec::new(),
             services: vec![service],
             environments: Vec::new(),
+            waivers: Vec::new(),
         }
     }
 
