@@ -13,6 +13,7 @@ use longshore_deploy::{Apply, Deploy};
 use longshore_events::types::{BuildOutcome, DeploymentOutcome};
 use longshore_events::{CommitId, Data, Digest, Link, RefName, RepositoryName, Takes};
 use longshore_frame::{Call, Frame, Function, handle};
+use longshore_gate::Gate;
 use longshore_ports::journal::{Commit, LeaseRow, LeaseWrite, Routes, Todo, UnitRow, UnitWrite};
 use longshore_ports::{BuildOrder, Clock, Desired, DesiredRelease, Journal, Workload, Workloads};
 use longshore_sim::stored::Samples;
@@ -36,6 +37,7 @@ struct World {
     frame: Frame,
     build: Build,
     deploy: Deploy,
+    gate: Gate,
 }
 
 impl World {
@@ -45,6 +47,7 @@ impl World {
         let routes = Routes(vec![
             (Build::NAME, <Build as Function>::Input::KINDS),
             (Deploy::NAME, <Deploy as Function>::Input::KINDS),
+            (Gate::NAME, <Gate as Function>::Input::KINDS),
         ]);
         let journal = Arc::new(MemoryJournal::new(air.clone(), routes));
         let git = Arc::new(FakeGit::new(air.clone()));
@@ -61,6 +64,7 @@ impl World {
                 facts: journal.clone(),
                 poll_ms: 1_000,
             },
+            gate: Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() },
             deploy: Deploy {
                 policy,
                 workloads: workloads.clone(),
@@ -115,6 +119,7 @@ impl World {
         let name = format!("i{round}");
         match function {
             Build::NAME => wait(handle(&self.build, &self.frame, &name, call)).unwrap(),
+            Gate::NAME => wait(handle(&self.gate, &self.frame, &name, call)).unwrap(),
             _ => wait(handle(&self.deploy, &self.frame, &name, call)).unwrap(),
         }
     }

@@ -110,8 +110,8 @@ fn a_rollout_on_the_stack_is_seen_and_taken_back() {
 fn decisions_on_the_stack_are_made_once_more_and_those_of_an_older_release_are_named() {
     let stage = served();
     let _runner = Runner::start(&stage);
-    stage.keep(&stage.image());
-    stage.start("deploy").invoke(&stage.image()).unwrap();
+    stage.keep(&stage.gate());
+    stage.start("deploy").invoke(&stage.gate()).unwrap();
     let same = asks(&stage, &["replay", "shop"]);
     assert!(same["replayed"].as_u64() >= Some(2), "{same}");
     assert_eq!((&same["different"], &same["not_replayable"]), (&json!(0), &json!(0)), "{same}");

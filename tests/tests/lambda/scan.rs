@@ -47,7 +47,8 @@ fn an_image_is_scanned_by_ecr_and_a_notice_of_ecr_has_it_looked_at_again() {
     let mut intake = stage.start("intake");
     let mut tell = || {
         intake.invoke(&notice(&digest)).unwrap();
-        let messages = stage.bus();
+        let mut messages = stage.bus();
+        messages.retain(|message| message["detail-type"] == "dev.longshore.wake");
         let [wake] = messages.as_slice() else { panic!("{messages:?}") };
         scan.invoke(wake).unwrap();
     };

@@ -23,6 +23,10 @@ const PLATFORM: &[(&str, &str, &str)] = &[
 const RARE: &[(&str, &str, &str, &str)] = &[
     ("build", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
     ("refcheck", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
+    ("gate", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
+    ("gate", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
+    ("gate", "s3:PutObject", "/blobs/", "what a decision saw, where it is large"),
+    ("gate", "sqs:SendMessage", "-Wakes-", "it wakes for deadlines, waivers and approvals that end"),
     ("scan", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
     ("scan", "inspector2:ListCoverage", "", "ECR asks Inspector as the function, where Inspector scans"),
     ("scan", "inspector2:ListFindings", "", "ECR asks Inspector as the function, where Inspector scans"),
