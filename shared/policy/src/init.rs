@@ -216,7 +216,7 @@ fn write_service(out: &mut Out, plan: &Plan<'_>, repository: &str, several: bool
 }
 
 fn write_watch(out: &mut Out, folder: &str) {
-    let glob = format!("{}/**", globset::escape(folder));
+    let glob = format!("{}/**", watch::escaped(folder));
     if watch::glob(&glob).is_ok() {
         out.note(
             "Several services share this repository: only pushes that touch this folder build this one.",

@@ -1,18 +1,12 @@
 //! Which pushes touch a service: its `watch` globs, checked and matched by the same rules.
 
-use std::fmt;
-
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use fast_glob::{glob_match, validate};
 
 use crate::fault::{Code, Wrong};
 use crate::suggest::quoted;
 
-/// `*` and `?` stay within a folder, `**` crosses folders.
-fn compile(text: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(text).literal_separator(true).build()
-}
-
-/// Checks one `watch` glob, which is relative to the repository's root.
+/// Checks one `watch` glob, which is relative to the repository's root: `*` and `?` stay within a folder, `**` crosses
+/// folders.
 pub(crate) fn glob(text: &str) -> Result<String, Wrong> {
     let wrong = |why: &str| Wrong::new(Code::InvalidGlob, format!("the glob {} {why}", quoted(text)));
     if text.is_empty() || text.contains(char::is_control) {
@@ -29,56 +23,45 @@ pub(crate) fn glob(text: &str) -> Result<String, Wrong> {
     if text.ends_with('/') {
         return Err(wrong("names a folder: write what lies in it").suggest(Some(format!("{text}**"))));
     }
-    compile(text).map_err(|error| wrong(&format!("cannot be read: {}", error.kind())))?;
+    validate(text).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
     Ok(text.to_owned())
 }
 
-/// Globs that were checked, compiled once: a configuration is asked for every push.
-#[derive(Clone, Default)]
-pub struct Watch {
-    globs: Vec<String>,
-    /// `None` when all of them together are too large: then every path matches, since to build too often is safe.
-    set: Option<GlobSet>,
+/// The glob that matches this path and no other.
+pub(crate) fn escaped(path: &str) -> String {
+    let escape = |text: String, letter: char| {
+        let escapes = if "*?[]{}!\\".contains(letter) { "\\" } else { "" };
+        text + escapes + letter.encode_utf8(&mut [0; 4])
+    };
+    path.chars().fold(String::with_capacity(path.len()), escape)
 }
+
+/// Globs that were checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watch(Vec<String>);
 
 impl Watch {
     /// Of globs that are right one by one.
     pub(crate) fn of(globs: Vec<String>) -> Self {
-        let mut set = GlobSetBuilder::new();
-        globs.iter().filter_map(|glob| compile(glob).ok()).for_each(|glob| _ = set.add(glob));
-        Self { globs, set: set.build().ok() }
+        Self(globs)
     }
 
     /// The globs, as they were written.
     pub fn globs(&self) -> &[String] {
-        &self.globs
+        &self.0
     }
 
     /// Without globs every push touches the service.
     pub fn is_empty(&self) -> bool {
-        self.globs.is_empty()
+        self.0.is_empty()
     }
 
     /// Whether a push that changed `paths` (relative to the repository's root) touches the service.
     pub fn touched_by<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> bool {
-        let matches = |path| self.set.as_ref().is_none_or(|set| set.is_match(path));
+        let matches = |path| self.0.iter().any(|glob| glob_match(glob, path));
         self.is_empty() || paths.into_iter().any(matches)
     }
 }
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.globs.fmt(f)
-    }
-}
-
-impl PartialEq for Watch {
-    fn eq(&self, other: &Self) -> bool {
-        self.globs == other.globs
-    }
-}
-
-impl Eq for Watch {}
 
 #[cfg(test)]
 mod tests {
@@ -93,5 +76,37 @@ mod tests {
             assert_eq!(glob(text), Ok(text.to_owned()));
         }
         assert!(format!("{:?}", glob("./src").unwrap_err()).contains("Some(\"src\")"));
+    }
+
+    #[test]
+    fn a_folder_with_signs_of_globs_in_its_name_is_watched_by_its_name() {
+        let folder = "!a/[b]{c}*?\\é";
+        let glob = escaped(folder) + "/**";
+        let watch = Watch::of(vec![self::glob(&glob).unwrap()]);
+        assert!(watch.touched_by([format!("{folder}/x").as_str()]));
+        assert!(!watch.touched_by(["!a/b/x"]));
+    }
+
+    #[test]
+    fn one_star_stays_within_a_folder_and_two_cross_folders() {
+        let table = [
+            ("src/**", "src/a", true),
+            ("src/**", "src/a/b/c", true),
+            ("src/**", "src", false),
+            ("**/*.md", "README.md", true),
+            ("**/*.md", "docs/deep/a.md", true),
+            ("src/*", "src/a/b", false),
+            ("src/?.rs", "src//.rs", false),
+            ("a/**/z", "a/z", true),
+            ("services/{api,web}/**", "services/web/x", true),
+            ("services/{api,web}/**", "services/job/x", false),
+            ("a[0-9].txt", "a7.txt", true),
+            ("a[!0-9].txt", "a7.txt", false),
+            ("Cargo.*", "Cargo.lock", true),
+            ("*", ".gitignore", true),
+        ];
+        for (glob, path, matches) in table {
+            assert_eq!(Watch::of(vec![glob.to_owned()]).touched_by([path]), matches, "{glob} {path}");
+        }
     }
 }

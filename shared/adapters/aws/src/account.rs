@@ -4,24 +4,19 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::{
-    Connector,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::client::{
     behavior_version::BehaviorVersion,
-    http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn},
+    http::{SharedHttpConnector, http_client_fn},
     stalled_stream_protection::StalledStreamProtectionConfig,
 };
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::{SdkConfig, region::Region};
 
+use crate::http::Http;
+
 /// Amazon Root CA 1 to 4 and Starfield Services Root G2, as the crate webpki-root-certs 1.0.11 (Mozilla's store) has
 /// them. Whatever Amazon serves ends in one of these.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
-/// A connection that is not there by then will not come.
-const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer may take by default: the slowest answer that was worth waiting for, and far below a claim's end.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -123,19 +118,10 @@ impl Account {
     }
 
     fn connector(&self, roots: &[u8]) -> Result<SharedHttpConnector, AccountError> {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(CONNECT)
-            .read_timeout(self.answer_within)
-            .build();
-        let builder = Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new());
-        if self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")) {
-            return Ok(SharedHttpConnector::new(builder.build_http()));
-        }
-        let roots = TrustStore::empty().with_pem_certificate(roots);
-        let tls = TlsContext::builder().with_trust_store(roots).build();
-        let tls = tls.map_err(|error| AccountError::Roots(error.to_string()))?;
-        let builder = builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls);
-        Ok(SharedHttpConnector::new(builder.build()))
+        let plain = self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        let within = self.answer_within;
+        let http = if plain { Http::plain(within)? } else { Http::secure(roots, within)? };
+        Ok(SharedHttpConnector::new(http))
     }
 }
 

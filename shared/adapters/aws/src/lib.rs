@@ -9,6 +9,7 @@ mod account;
 mod blobs;
 mod codebuild;
 mod failure;
+mod http;
 mod journal;
 mod kept;
 #[cfg(feature = "lambda")]

@@ -25,6 +25,7 @@ pub(crate) fn request(name: &str, why: &str) -> Event {
         what: RequestKind::RollBack,
         who: "test".into(),
         target: "prod/api".into(),
+        to: None,
         why: Some(why.into()),
     };
     Event {
