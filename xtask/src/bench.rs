@@ -8,21 +8,24 @@ use crate::step::{Failure, run, run_last};
 
 const DOCUMENT: &str = "docs/performance.md";
 
-/// Each package is built by itself: together, cargo would build them with the union of their features, and the
-/// simulator's mutants would be in the program that is measured.
+/// What is measured, and last what measures. Each package is built by itself: together, cargo would build them with the
+/// union of their features, and the simulator's mutants would be in the program that is measured.
 const BUILT: &[&[&str]] = &[
     &["--package", "longshore-cli", "--bin", "longshore"],
     &["--package", "longshore-tests", "--bin", "sim"],
-    &["--package", "longshore-bench"],
+    BENCH,
 ];
+const BENCH: &[&str] = &["--package", "longshore-bench"];
 
 /// The functions for Lambda: packages and binaries. As for what is shipped, each is built by itself, which takes long.
 const FUNCTIONS: &[(&str, &str)] = &[
     ("build", "build"),
     ("console", "console"),
     ("deploy", "deploy"),
+    ("gate", "gate"),
     ("intake", "intake"),
     ("intake", "refcheck"),
+    ("scan", "scan"),
     ("sweep", "sweep"),
 ];
 
@@ -32,9 +35,12 @@ const LAMBDA: &str = "lambda";
 /// Runs the measurements that `arguments` name, or all.
 pub(crate) fn task(context: &Context, arguments: &[String]) -> Result<(), Failure> {
     let peers = peers::bring_measured_against(context)?;
-    let measures_lambda = names(arguments).next().is_none() || names(arguments).any(|name| name == LAMBDA);
-    let folders = if measures_lambda { build_functions(context)? } else { Vec::new() };
-    for package in BUILT {
+    let asks_for_help = arguments.iter().any(|word| matches!(word.as_str(), "-h" | "--help"));
+    let every = names(arguments).next().is_none() && !asks_for_help;
+    let lambda = every || names(arguments).any(|name| name == LAMBDA);
+    let others = every || names(arguments).any(|name| name != LAMBDA);
+    let folders = if lambda { build_functions(context)? } else { Vec::new() };
+    for package in if others { BUILT } else { &[BENCH] } {
         let build = ["build", "--release", "--quiet"].iter().chain(*package);
         run(&format!("build {}", package[1]), &mut context.cargo(build.copied()))?;
     }

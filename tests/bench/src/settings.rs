@@ -55,9 +55,9 @@ pub(crate) enum Output {
 
 /// The checked arguments, and what is known of the machine.
 pub(crate) struct Settings {
-    /// The built `longshore`.
+    /// The built `longshore`, where something that is measured needs it.
     pub(crate) longshore: PathBuf,
-    /// The built simulator.
+    /// The built simulator, likewise.
     pub(crate) sim: PathBuf,
     /// The folder of what cargo-lambda built: for each function one with its `bootstrap`.
     pub(crate) functions: PathBuf,
@@ -78,22 +78,14 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(arguments: &Arguments) -> Result<Self> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
-        let beside = |name: &str| {
-            let path = program.with_file_name(name);
-            if path.is_file() {
-                Ok(path)
-            } else {
-                bail!("{} is missing: run `cargo xtask bench`", path.display())
-            }
-        };
         if arguments.events < 10_000 || arguments.pushes < 2 || arguments.layer == 0 || arguments.starts < 7 {
             bail!(
                 "at least 10000 events, 2 pushes, 7 starts and a layer of 1 MiB are needed to measure anything"
             );
         }
         Ok(Self {
-            longshore: beside("longshore")?,
-            sim: beside("sim")?,
+            longshore: program.with_file_name("longshore"),
+            sim: program.with_file_name("sim"),
             functions: program.with_file_name("../lambda"),
             path: search_path(),
             peers: arguments.peers.clone(),
