@@ -40,7 +40,7 @@ pub struct Global {
     /// one that runs on the data folder.
     #[arg(long, global = true, env = "LONGSHORE_HOST", value_name = "URL|aws:STACK", hide_env_values = true)]
     pub host: Option<String>,
-    /// The token for `--host`; without it, that of the data folder or of the stack.
+    /// The token, the host's or one's own; without it, that of the data folder or of the stack.
     #[arg(
         long,
         global = true,
@@ -90,8 +90,14 @@ pub enum Command {
     /// List, follow, show, send, send again and describe events.
     #[command(subcommand)]
     Events(EventsCommand),
-    /// Ask for the release before.
+    /// Ask for the release before, or for an older one.
     Rollback(RollbackArgs),
+    /// Approve an image for an environment; without a name: list what waits for people.
+    Approve(ApproveArgs),
+    /// Reject an image for an environment.
+    Reject(RejectArgs),
+    /// Lift the quarantine of a digest that was taken back: it may run again.
+    ReleaseDigest(ReleaseDigestArgs),
     /// Let nothing new happen: no build, no rollout; rolling back still does.
     Stop(SwitchArgs),
     /// Take back `stop`.
@@ -283,9 +289,57 @@ pub struct RollbackArgs {
     /// The environment, where the service runs in more than one.
     #[arg(long, value_name = "NAME")]
     pub env: Option<String>,
+    /// The release to go back to: its digest, or how that begins; `previous` for the one before.
+    #[arg(long, value_name = "DIGEST", default_value = "previous")]
+    pub to: String,
     /// Why; kept with the request.
     #[arg(long, value_name = "TEXT")]
     pub why: Option<String>,
+}
+
+/// `longshore approve`
+#[derive(Debug, Clone, Args)]
+pub struct ApproveArgs {
+    /// A service (`shop`, `production/shop`), whose newest image that waits is meant; or a digest, or how that begins.
+    pub what: Option<String>,
+    /// The environment, where the service waits in more than one.
+    #[arg(long, value_name = "NAME", requires = "what")]
+    pub env: Option<String>,
+    /// Why; kept with the approval.
+    #[arg(long, value_name = "TEXT", requires = "what")]
+    pub why: Option<String>,
+    /// Until when it counts, as 2026-12-31T12:00:00Z; without it, as long as the environment's `approval_valid` says.
+    #[arg(long, value_name = "TIME", requires = "what")]
+    pub until: Option<jiff::Timestamp>,
+}
+
+/// `longshore reject`
+#[derive(Debug, Clone, Args)]
+pub struct RejectArgs {
+    /// A service (`shop`, `production/shop`), whose newest image is meant; or a digest, or how that begins.
+    pub what: String,
+    /// The environment, where the service waits in more than one.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; kept with the word.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
+/// `longshore release-digest`
+#[derive(Debug, Clone, Args)]
+pub struct ReleaseDigestArgs {
+    /// The digest, or how it begins (6 digits or more).
+    pub digest: String,
+    /// The environment, where it is quarantined in more than one.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// The service, where it is quarantined for more than one.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Why it may run again; kept with the release.
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
 }
 
 /// `longshore stop`, `longshore resume`

@@ -99,28 +99,43 @@ fn heedless(journal: &MemoryJournal, events: &[Event], event: &Event) -> Option<
 
 /// The digest was taken back or refused, and somebody said why.
 fn refused(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
-    let quarantined = events.iter().any(|event| match &event.data {
-        Data::DigestQuarantined(fact) => {
-            fact.digest == *digest && fact.service == workload.service && !fact.reason.is_empty()
-        }
-        _ => false,
-    });
     let ended = events.iter().any(|event| match &event.data {
-        Data::DeploymentFinished(fact) => {
-            fact.to == *digest
-                && fact.service == workload.service
-                && fact.outcome != DeploymentOutcome::Succeeded
-                || fact.service == workload.service && fact.outcome == DeploymentOutcome::RolledBack
+        Data::DeploymentFinished(fact) if is_of(workload, &fact.environment, &fact.service) => {
+            fact.to == *digest && fact.outcome != DeploymentOutcome::Succeeded
+                || fact.outcome == DeploymentOutcome::RolledBack
         }
         _ => false,
     });
-    quarantined && ended || closed(events, workload, digest)
+    quarantined(events, workload, digest) && ended || closed(events, workload, digest)
+}
+
+fn is_of(workload: &Workload, environment: &EnvironmentName, service: &ServiceName) -> bool {
+    workload.environment == *environment && workload.service == *service
+}
+
+/// The digest is quarantined, somebody said why, and nobody lifted that.
+fn quarantined(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
+    let last = events.iter().rev().find_map(|event| match &event.data {
+        Data::DigestQuarantined(fact)
+            if fact.digest == *digest && is_of(workload, &fact.environment, &fact.service) =>
+        {
+            (!fact.reason.is_empty()).then_some(&event.id)
+        }
+        _ => None,
+    });
+    let lifts = |event: &Event| match &event.data {
+        Data::DigestReleased(fact) => Some(&fact.quarantine) == last,
+        _ => false,
+    };
+    last.is_some() && !events.iter().any(lifts)
 }
 
 /// The gate's last word on a digest is that it must not run.
 fn closed(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
     let judged = events.iter().rev().find_map(|event| match &event.data {
-        Data::GateEvaluated(fact) if fact.digest == *digest && fact.service == workload.service => Some(fact),
+        Data::GateEvaluated(fact) if fact.digest == *digest => {
+            is_of(workload, &fact.environment, &fact.service).then_some(fact)
+        }
         _ => None,
     });
     judged.is_some_and(|fact| fact.verdict == Verdict::Fail && !fact.reasons.is_empty())
@@ -129,13 +144,13 @@ fn closed(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
 /// No step forward was committed on a verdict that was bad or unknown already. Who asked to go back goes to what ran.
 pub(crate) fn gates(journal: &MemoryJournal) -> Vec<String> {
     let events = journal.events();
-    let mut verdicts: HashMap<(String, String), Verdict> = HashMap::new();
+    let mut verdicts: HashMap<String, Verdict> = HashMap::new();
     let mut rollouts: HashMap<&str, (&Digest, bool)> = HashMap::new();
     let mut wrong = Vec::new();
     for event in &events {
-        let (deployment, service) = match &event.data {
+        let deployment = match &event.data {
             Data::GateEvaluated(fact) => {
-                verdicts.insert((fact.service.to_string(), fact.digest.to_string()), fact.verdict);
+                verdicts.insert(event.subject.clone(), fact.verdict);
                 continue;
             }
             Data::DeploymentStarted(fact) => {
@@ -143,13 +158,13 @@ pub(crate) fn gates(journal: &MemoryJournal) -> Vec<String> {
                 let cause = events.iter().find(asked);
                 let asked = cause.is_some_and(|cause| matches!(cause.data, Data::RequestMade(_)));
                 rollouts.insert(&fact.deployment, (&fact.to, asked));
-                (&fact.deployment, &fact.service)
+                &fact.deployment
             }
-            Data::DeploymentAdvanced(fact) => (&fact.deployment, &fact.service),
+            Data::DeploymentAdvanced(fact) => &fact.deployment,
             _ => continue,
         };
         let Some((digest, false)) = rollouts.get(deployment.as_str()) else { continue };
-        let verdict = verdicts.get(&(service.to_string(), digest.to_string()));
+        let verdict = verdicts.get(&format!("{}/{digest}", event.subject));
         if verdict != Some(&Verdict::Pass) {
             wrong.push(format!(
                 "{} of {} went forward on the verdict {verdict:?}",
@@ -161,11 +176,70 @@ pub(crate) fn gates(journal: &MemoryJournal) -> Vec<String> {
     wrong
 }
 
+/// Only what ran in `local`, and was not taken back there, began to run in `prod`; and the newest of that runs, unless
+/// something was taken back in `prod` itself.
+pub(crate) fn promotions(journal: &MemoryJournal, workloads: &FakeWorkloads) -> Vec<String> {
+    let (Ok(local), Ok(prod), Ok(web)) =
+        (EnvironmentName::new("local"), EnvironmentName::new("prod"), ServiceName::new("web"))
+    else {
+        return Vec::new();
+    };
+    let before = Workload { environment: local, service: web.clone() };
+    let after = Workload { environment: prod, service: web };
+    let events = journal.events();
+    let mut ran: HashMap<&Digest, u64> = HashMap::new();
+    let mut wrong = Vec::new();
+    let mut went_back = false;
+    for (place, event) in events.iter().enumerate() {
+        match &event.data {
+            Data::DeploymentFinished(fact)
+                if is_of(&before, &fact.environment, &fact.service)
+                    && fact.outcome == DeploymentOutcome::Succeeded =>
+            {
+                let generation = fact.deployment.rsplit('/').next().and_then(|text| text.parse().ok());
+                ran.insert(&fact.to, generation.unwrap_or_default());
+            }
+            Data::DigestQuarantined(fact) => went_back |= is_of(&after, &fact.environment, &fact.service),
+            Data::DeploymentStarted(fact) if is_of(&after, &fact.environment, &fact.service) => {
+                let asked = |cause: &Event| {
+                    event.link.cause.as_ref() == Some(&cause.id) && matches!(cause.data, Data::RequestMade(_))
+                };
+                let good = ran.contains_key(&fact.to) && !quarantined(&events[..place], &before, &fact.to);
+                if !good && !events.iter().any(asked) {
+                    wrong.push(format!("{} came to prod, and was not good before", fact.to.hex()));
+                }
+            }
+            _ => {}
+        }
+    }
+    let runs = workloads.truth(&after);
+    if runs.len() > 1 || runs.iter().any(|(_, weight)| *weight != 100) {
+        wrong.push(format!("prod was left between two releases: {runs:?}"));
+    }
+    let open = |digest: &Digest| {
+        let judged = events.iter().rev().find_map(|event| match &event.data {
+            Data::GateEvaluated(fact) if fact.digest == *digest => {
+                is_of(&after, &fact.environment, &fact.service).then_some(fact.verdict)
+            }
+            _ => None,
+        });
+        judged == Some(Verdict::Pass) && !quarantined(&events, &before, digest)
+    };
+    let newest = ran.iter().filter(|(digest, _)| open(digest)).max_by_key(|(_, generation)| **generation);
+    let running = runs.first().and_then(|(digest, _)| ran.get(digest));
+    if let Some((digest, generation)) = newest.filter(|_| !went_back)
+        && running.is_none_or(|running| running < generation)
+    {
+        wrong.push(format!("{} may run in prod and is the newest, but {runs:?} runs", digest.hex()));
+    }
+    wrong
+}
+
 /// Somebody asked to go back, and the older release did not become ready: what runs goes on, and that is said.
 fn could_not_go_back(events: &[Event], workload: &Workload) -> bool {
     events.iter().any(|event| match &event.data {
         Data::DeploymentFinished(fact) => {
-            fact.service == workload.service
+            is_of(workload, &fact.environment, &fact.service)
                 && fact.outcome == DeploymentOutcome::RolledBack
                 && fact.failure.is_some()
         }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::{
     ChainId, CommitId, Data, Event, EventId, Link, RefName, RepositoryName, ServiceName,
-    types::{PushReceived, RefKind, RequestKind, RequestMade},
+    types::{
+        ApprovalDecision, ApprovalGiven, DigestReleased, PushReceived, RefKind, RequestKind, RequestMade,
+        Verdict,
+    },
 };
 use longshore_ports::{BlobRef, BuildOrder, Clock};
 use longshore_sim::{
@@ -93,11 +96,13 @@ impl Script {
         // A burst, or after a while.
         let wait = if self.rng.chance(400) { self.rng.below(50) } else { self.rng.below(20_000) };
         self.next = now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or(0));
-        match self.rng.below(12) {
+        match self.rng.below(15) {
             0 if self.made.len() > 1 => self.force(),
             1 if self.made.len() > 1 => vec![self.roll_back()],
             2 if self.made.len() > 1 => vec![self.stop()],
             3 => self.resume(),
+            12 | 13 => self.word(),
+            14 => self.release(),
             4 | 5 if self.made.len() > 1 => {
                 self.find_out();
                 self.push()
@@ -177,12 +182,13 @@ impl Script {
     }
 
     fn roll_back(&mut self) -> Event {
-        let target = format!("local/{}", SERVICES[self.rng.below(SERVICES.len())]);
-        self.request(RequestKind::RollBack, &target)
+        let places = ["local/api", "local/web", "prod/web"];
+        let target = places[self.rng.below(places.len())];
+        self.request(RequestKind::RollBack, target)
     }
 
     fn stop(&mut self) -> Event {
-        let target = ["all", "local"][self.rng.below(2)];
+        let target = ["all", "local", "prod"][self.rng.below(3)];
         self.request(RequestKind::Stop, target)
     }
 
@@ -191,9 +197,55 @@ impl Script {
         stopped.iter().map(|name| self.request(RequestKind::Resume, name)).collect()
     }
 
+    /// Somebody says whether the newest image that waits for it may run.
+    fn word(&mut self) -> Vec<Event> {
+        let judged = self.journal.events().into_iter().rev();
+        let waits = judged.filter_map(|event| match event.data {
+            Data::GateEvaluated(gate) => Some(gate),
+            _ => None,
+        });
+        let mut of_people =
+            waits.filter(|gate| gate.environment.as_str() == "prod" && gate.verdict == Verdict::Unknown);
+        let Some(gate) = of_people.next() else { return Vec::new() };
+        let decision =
+            if self.rng.chance(200) { ApprovalDecision::Rejected } else { ApprovalDecision::Approved };
+        self.air.note(|| format!("{decision:?} {}", gate.digest.hex()));
+        let subject = format!("{}/{}/{}", gate.environment, gate.service, gate.digest);
+        let (environment, service, digest) = (gate.environment, gate.service, gate.digest);
+        let (who, why, until) = ("sim".to_owned(), None, None);
+        let given = ApprovalGiven { environment, service, digest, decision, who, why, until };
+        vec![self.event(&subject, given.into())]
+    }
+
+    /// Somebody lifts a quarantine.
+    fn release(&mut self) -> Vec<Event> {
+        let events = self.journal.events();
+        let bad: Vec<_> = events
+            .into_iter()
+            .filter_map(|event| match event.data {
+                Data::DigestQuarantined(bad) => Some((event.id, event.subject, bad)),
+                _ => None,
+            })
+            .collect();
+        if bad.is_empty() {
+            return Vec::new();
+        }
+        let (quarantine, subject, bad) = bad[self.rng.below(bad.len())].clone();
+        self.air.note(|| format!("RELEASE {subject}"));
+        let released = DigestReleased {
+            digest: bad.digest,
+            environment: bad.environment,
+            service: bad.service,
+            quarantine,
+            who: "sim".into(),
+            why: "it is good".into(),
+        };
+        vec![self.event(&subject, released.into())]
+    }
+
     fn request(&mut self, what: RequestKind, target: &str) -> Event {
         self.air.note(|| format!("{what:?} {target}"));
-        let request = RequestMade { what, who: "sim".into(), target: target.into(), why: None };
+        let request = RequestMade { what, who: "sim".into(), target: target.into(), to: None, why: None };
         self.event(target, request.into())
     }
 

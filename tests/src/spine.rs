@@ -54,6 +54,16 @@ settle = "500ms"
 requires = ["scan", "tests"]
 block = ["critical"]
 deadline = "60s"
+[[environment]]
+name = "prod"
+services = ["web"]
+after = "local"
+soak = "3s"
+deadline = "5s"
+settle = "500ms"
+[environment.gate]
+requires = ["approval"]
+author = "counts"
 "#;
 
 /// The claim of an invocation, in milliseconds.
@@ -144,6 +154,7 @@ pub fn run(run: &Run) -> Report {
     let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
     wrong.extend(invariants::scans(journal, scanner));
     wrong.extend(invariants::gates(journal));
+    wrong.extend(invariants::promotions(journal, workloads));
     if !outcome.rested {
         wrong.push("it never came to rest".into());
     }

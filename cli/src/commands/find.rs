@@ -26,7 +26,8 @@ pub(super) fn client(global: &Global) -> Result<Client> {
     }
     let data = data_folder(global)?;
     let ready = ready(&data)?;
-    Client::new(&ready.url(), token(&ready.token_file)?.trim())
+    let token = global.token.clone().map_or_else(|| token(&ready.token_file), Ok)?;
+    Client::new(&ready.url(), token.trim())
 }
 
 /// What the host of `data` says about itself.

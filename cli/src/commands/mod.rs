@@ -1,5 +1,6 @@
 //! The operator's commands: each asks the running host over HTTP, and prints what it says.
 
+mod approve;
 mod aws;
 mod backup;
 mod check;
@@ -73,6 +74,9 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
         Command::Events(EventsCommand::Redrive { id }) => wait(events::redrive(&client()?, id, output)),
         Command::Events(EventsCommand::Send { file }) => wait(events::send(&client()?, &file)),
         Command::Rollback(args) => wait(requests::roll_back(&client()?, args, output)),
+        Command::Approve(args) => wait(approve::approve(&client()?, args, output)),
+        Command::Reject(args) => wait(approve::reject(&client()?, args, output)),
+        Command::ReleaseDigest(args) => wait(approve::release(&client()?, args, output)),
         Command::Stop(args) => wait(requests::stop(&client()?, args, output)),
         Command::Resume(args) => wait(requests::resume(&client()?, args, output)),
         Command::Down(args) => wait(down::run(&client()?, &args, output)),

@@ -26,32 +26,33 @@ pub(super) async fn roll_back(client: &Client, args: RollbackArgs, output: Outpu
         (_, several) => bail!("{service} runs in {}; choose with `--env`", several.join(", ")),
     };
     let target = format!("{environment}/{service}");
-    ask(client, RequestKind::RollBack, target, args.why, output).await
+    let to = Some(args.to).filter(|to| to != "previous");
+    let request = NewRequest { what: RequestKind::RollBack, target, to, why: args.why, who: who() };
+    ask(client, request, output).await
 }
 
 /// Lets nothing new happen.
 pub(super) async fn stop(client: &Client, args: SwitchArgs, output: Output) -> Result<()> {
-    ask(client, RequestKind::Stop, args.env.unwrap_or_else(|| "all".into()), args.why, output).await
+    ask(client, switch(RequestKind::Stop, args), output).await
 }
 
 /// Takes back `stop`.
 pub(super) async fn resume(client: &Client, args: SwitchArgs, output: Output) -> Result<()> {
-    ask(client, RequestKind::Resume, args.env.unwrap_or_else(|| "all".into()), args.why, output).await
+    ask(client, switch(RequestKind::Resume, args), output).await
 }
 
-async fn ask(
-    client: &Client,
-    what: RequestKind,
-    target: String,
-    why: Option<String>,
-    output: Output,
-) -> Result<()> {
-    let said = match what {
+fn switch(what: RequestKind, args: SwitchArgs) -> NewRequest {
+    let target = args.env.unwrap_or_else(|| "all".into());
+    NewRequest { what, target, to: None, why: args.why, who: who() }
+}
+
+async fn ask(client: &Client, request: NewRequest, output: Output) -> Result<()> {
+    let target = &request.target;
+    let said = match request.what {
         RequestKind::RollBack => format!("asked to roll back {target}"),
         RequestKind::Stop => format!("asked to stop {target}; `longshore resume` goes on"),
         RequestKind::Resume => format!("asked to resume {target}"),
     };
-    let request = NewRequest { what, target, why, who: who() };
     let taken: RequestTaken =
         client.post("/api/requests", &request).await.context("the request was not taken")?;
     if output == Output::Json {
@@ -67,7 +68,7 @@ async fn ask(
 
 /// Who asks, as far as this machine knows.
 #[expect(clippy::disallowed_methods, reason = "an entry point")]
-fn who() -> String {
+pub(super) fn who() -> String {
     std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| format!("user {}", rustix::process::getuid().as_raw()))

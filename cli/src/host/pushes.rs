@@ -77,6 +77,7 @@ impl Watcher for Pushes {
             service: None,
             commit: None,
             forced: false,
+            actor: None,
         };
         self.say(id, image.to_string(), data.into()).await
     }

@@ -8,8 +8,8 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use axum::{Json, Router};
-use longshore_console::{Ask, Refused, Reply};
+use axum::{Extension, Json, Router};
+use longshore_console::{Ask, Caller, Refused, Reply};
 use longshore_ports::PortError;
 use tokio::time::{Instant, timeout_at};
 
@@ -62,13 +62,27 @@ pub(super) fn api() -> Router<Arc<System>> {
         .route("/api/events", get(events))
         .route("/api/logs/build/{service}", get(logs::build))
         .route("/api/logs/service/{environment}/{service}", get(logs::service))
-        .route("/api/down", post(down))
         .route("/api/{*path}", any(console))
 }
 
-async fn console(State(system): Asked, method: Method, uri: Uri, body: Bytes) -> Response {
+/// What is for whoever runs the host alone.
+pub(super) fn host() -> Router<Arc<System>> {
+    Router::new().route("/api/down", post(down))
+}
+
+async fn console(
+    State(system): Asked,
+    Extension(caller): Extension<Caller>,
+    method: Method,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
+    let person = match &caller {
+        Caller::Person(name) => Some(name.as_str()),
+        Caller::Host => None,
+    };
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-    response(system.console.reply(&Ask { method: method.as_str(), path, query, body: &body }).await)
+    response(system.console.reply(&Ask { method: method.as_str(), path, query, body: &body, person }).await)
 }
 
 /// What fits, as soon as something does.

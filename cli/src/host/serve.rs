@@ -16,7 +16,7 @@ use longshore_intake::{Answer, Headers, Request as Hook};
 use longshore_oci::server::{Store, router};
 use tokio::time::timeout;
 
-use super::auth::need_token;
+use super::auth::{need_caller, need_token};
 use super::git::git_http;
 use super::pushes::Pushes;
 use super::routes;
@@ -42,7 +42,8 @@ pub(super) fn app(system: &Arc<System>, store: Store, git: PathBuf) -> Router {
         .layer(guard.clone())
         .with_state(Arc::new(git));
     let hooks = Router::new().route("/hooks/{source}", post(hook));
-    let api = routes::api().route("/events", post(events)).layer(guard);
+    let api = routes::api().layer(from_fn_with_state(system.clone(), need_caller));
+    let api = api.merge(routes::host().route("/events", post(events)).layer(guard));
     let bounded = hooks.merge(api).layer(DefaultBodyLimit::max(max_body)).layer(from_fn(in_time));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

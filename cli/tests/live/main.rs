@@ -15,6 +15,7 @@ mod full;
 mod given;
 mod host;
 mod images;
+mod promotion;
 mod providers;
 mod registry;
 mod replay;

@@ -62,7 +62,9 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
 fn hear(state: &mut State, told: Told<Input>, now: Timestamp) {
     let Input::PushReceived(push) = told.input;
     let was_forced = state.push.as_ref().is_some_and(|before| before.forced && state.stage != Stage::Ended);
-    state.push = Some(Push { told_at: now, forced: push.forced || was_forced, link: told.link });
+    let known = state.push.take().and_then(|before| before.actor);
+    let actor = push.actor.or(known);
+    state.push = Some(Push { told_at: now, forced: push.forced || was_forced, actor, link: told.link });
     if matches!(state.stage, Stage::Ended | Stage::Superseded) {
         state.stage = Stage::Waiting;
     }
@@ -82,11 +84,16 @@ fn begin(context: &Context<'_>, state: State) -> Decided {
 /// The commit is the tip: builds it, unless an image stands for it already.
 fn build(context: &Context<'_>, state: State, push: &Push) -> Decided {
     if let Some(built) = state.built.clone() {
-        return ended(state, ImagePushed { forced: push.forced, ..built });
+        let actor = push.actor.clone().or(built.actor);
+        return ended(state, ImagePushed { forced: push.forced, actor, ..built });
     }
     if let Some(last) = &context.seen.unchanged {
-        let image =
-            ImagePushed { commit: Some(context.order.commit.clone()), forced: push.forced, ..last.clone() };
+        let image = ImagePushed {
+            commit: Some(context.order.commit.clone()),
+            forced: push.forced,
+            actor: push.actor.clone(),
+            ..last.clone()
+        };
         let fact = BuildFinished {
             image: Some(image.image.clone()),
             digest: Some(image.digest.clone()),
@@ -135,6 +142,7 @@ fn succeeded(context: &Context<'_>, mut state: State, built: &Built) -> Decided 
         service: Some(context.order.service.clone()),
         commit: Some(context.order.commit.clone()),
         forced: push.as_ref().is_some_and(|push| push.forced),
+        actor: push.as_ref().and_then(|push| push.actor.clone()),
     };
     let fact = BuildFinished {
         image: Some(context.image.clone()),

@@ -205,6 +205,7 @@ fn a_push_that_touches_nothing_of_the_service_says_its_last_image_again() {
         service: Some(ServiceName::new("shop").unwrap()),
         commit: Some(CommitId::new("2".repeat(40)).unwrap()),
         forced: false,
+        actor: None,
     };
     unit.seen.unchanged = Some(last);
     unit.hears(false);

@@ -66,6 +66,7 @@ impl Facts for LastImage {
             service: Some(ServiceName::new("shop").unwrap()),
             commit: Some(commit("1")),
             forced: false,
+            actor: None,
         };
         Ok(Some(Event {
             id: EventId::new("1").unwrap(),

@@ -40,6 +40,9 @@ pub struct Push {
     pub told_at: Timestamp,
     /// It was forced: the branch may have gone back to an older commit.
     pub forced: bool,
+    /// Who pushed it, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// The link of what follows from it.
     pub link: Link,
 }

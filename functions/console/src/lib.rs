@@ -5,6 +5,7 @@
 //! for something.
 
 pub mod api;
+mod approval;
 mod dead;
 mod decisions;
 mod list;
@@ -24,7 +25,7 @@ use longshore_ports::journal::Routes;
 use longshore_ports::{Blobs, Clock, History, Workloads};
 
 pub use reply::{Ask, Refused, Reply};
-pub use token::opens;
+pub use token::{Caller, caller, opens};
 
 /// The console; see the crate's documentation.
 pub struct Console {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Console;
-use crate::api::{ApiError, MAY_GROW, NEXT_OFFSET};
+use crate::api::{ApiError, MAY_GROW, NEXT_OFFSET, NewApproval, NewRelease, NewRequest};
 
 const JSON: &str = "application/json";
 
@@ -21,6 +21,8 @@ pub struct Ask<'a> {
     pub query: &'a str,
     /// The body.
     pub body: &'a [u8],
+    /// Whose token came with it; `None` for the host's own, and then the request says who asks.
+    pub person: Option<&'a str>,
 }
 
 /// What is answered.
@@ -121,7 +123,19 @@ impl Console {
             ("decisions", true) => good(&self.decisions(&query(ask.query)?).await?),
             ("events", true) => good(&self.events(&query(ask.query)?).await?),
             ("units", true) => good(&self.units().await?),
-            ("requests", false) => good(&self.request(&body(ask.body)?).await?),
+            ("requests", false) => {
+                let asked: NewRequest = body(ask.body)?;
+                good(&self.request(&asked, ask.person.unwrap_or(&asked.who)).await?)
+            }
+            ("approvals", true) => good(&self.waiting().await?),
+            ("approvals", false) => {
+                let asked: NewApproval = body(ask.body)?;
+                good(&self.approve(&asked, ask.person.unwrap_or(&asked.who)).await?)
+            }
+            ("releases", false) => {
+                let asked: NewRelease = body(ask.body)?;
+                good(&self.release(&asked, ask.person.unwrap_or(&asked.who)).await?)
+            }
             ("redrives", false) => good(&self.redrive(&body(ask.body)?).await?),
             (path, true) if path.starts_with("events/") => {
                 let id = percent_decode_str(&path["events/".len()..]).decode_utf8_lossy();
@@ -134,7 +148,11 @@ impl Console {
                 reply.headers.push((MAY_GROW, piece.grows.to_string()));
                 reply
             }
-            ("status" | "timeline" | "decisions" | "events" | "units" | "requests" | "redrives", _) => {
+            (
+                "status" | "timeline" | "decisions" | "events" | "units" | "requests" | "releases"
+                | "redrives",
+                _,
+            ) => {
                 let message = format!("{} {} is not how this is asked", ask.method, ask.path);
                 return Err(Refused { status: 405, code: None, message });
             }

@@ -1,34 +1,50 @@
 //! What somebody asks for is a fact: committed, then told to the bus.
 
+use std::collections::BTreeSet;
+
 use longshore_events::types::RequestMade;
-use longshore_events::{ChainId, Event, EventId, InvalidName, Link};
+use longshore_events::{ChainId, Digest, Event, EventId, InvalidName, Link};
 use longshore_ports::PortError;
-use longshore_ports::journal::{Commit, CommitError, SwitchWrite};
+use longshore_ports::journal::{Commit, CommitError, Open, SwitchWrite};
 
 use crate::api::{NewRequest, RequestTaken};
+use crate::approval::digits;
+use crate::stored::Deployed;
 use crate::{Console, Refused};
 
 /// The longest name and the longest reason, in bytes.
 const WHO: usize = 200;
 const WHY: usize = 2_000;
 
+/// Texts of people are bounded, and can be shown.
+pub(crate) fn checked(texts: &[(&str, Option<&str>)]) -> Result<(), Refused> {
+    for (name, text) in texts {
+        let most = if *name == "who" { WHO } else { WHY };
+        if text.is_some_and(|text| text.len() > most || text.chars().any(char::is_control)) {
+            let why = format!("{name} has more than {most} bytes, or control characters");
+            return Err(Refused::unusable("LS0210", why));
+        }
+    }
+    Ok(())
+}
+
 impl Console {
-    pub(crate) async fn request(&self, asked: &NewRequest) -> Result<RequestTaken, Refused> {
+    pub(crate) async fn request(&self, asked: &NewRequest, who: &str) -> Result<RequestTaken, Refused> {
         self.policy
             .check_target(asked.what, &asked.target)
             .map_err(|why| Refused::unusable("LS0210", why))?;
-        for (name, text, most) in [("who", Some(&asked.who), WHO), ("why", asked.why.as_ref(), WHY)] {
-            if text.is_some_and(|text| text.len() > most || text.chars().any(char::is_control)) {
-                let why = format!("{name} has more than {most} bytes, or control characters");
-                return Err(Refused::unusable("LS0210", why));
-            }
-        }
+        checked(&[("who", Some(who)), ("why", asked.why.as_deref())])?;
+        let to = match &asked.to {
+            Some(to) => Some(self.release_before(&asked.target, to).await?),
+            None => None,
+        };
         let now = self.clock.now();
         let id = format!("console/{}/{}", asked.target, now.as_nanosecond());
         let data = RequestMade {
             what: asked.what,
-            who: asked.who.clone(),
+            who: who.to_owned(),
             target: asked.target.clone(),
+            to,
             why: asked.why.clone(),
         };
         let name = |error: InvalidName| Refused::unusable("LS0210", error.to_string());
@@ -44,6 +60,26 @@ impl Console {
         };
         self.keep(event).await?;
         Ok(RequestTaken { id, note: None })
+    }
+
+    /// The release of a service that ran before and whose digest begins so.
+    async fn release_before(&self, target: &str, to: &str) -> Result<Digest, Refused> {
+        let begins = digits(to)?;
+        let ask = Open { function: "deploy".into(), unit: target.to_owned(), ..Open::default() };
+        let state = self.journal.open(&ask).await?.unit.map(|row| row.state).unwrap_or_default();
+        let deployed: Deployed = serde_json::from_str(&state).unwrap_or_default();
+        let before: BTreeSet<Digest> = deployed.before().cloned().collect();
+        let mut meant = before.iter().filter(|digest| digest.hex().starts_with(begins));
+        match (meant.next(), meant.next()) {
+            (Some(digest), None) => Ok(digest.clone()),
+            _ => {
+                let known: Vec<_> = before.iter().map(|digest| &digest.hex()[..12]).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let why =
+                    format!("{target} has no such release to go back to; those that ran before: {known}");
+                Err(Refused::unusable("LS0219", why))
+            }
+        }
     }
 
     /// Commits an event, unless it is there, and tells the bus.

@@ -1,7 +1,7 @@
 //! What people are shown of the state that `deploy` stores. Stored states load for ever, so that this part of them is
 //! as stable as the events are.
 
-use longshore_events::{CommitId, ImageRef};
+use longshore_events::{CommitId, Digest, ImageRef};
 use serde::Deserialize;
 
 /// A part of the state of a service in an environment.
@@ -34,6 +34,11 @@ pub(crate) struct Known {
 }
 
 impl Deployed {
+    /// The digests of the good releases before the one that runs.
+    pub(crate) fn before(&self) -> impl Iterator<Item = &Digest> {
+        self.previous.iter().map(|release| &release.image.digest)
+    }
+
     /// The commit of a release, where it is known.
     pub(crate) fn commit_of(&self, release: u64) -> Option<String> {
         let rollout = self.rollout.iter().flat_map(|rollout| rollout.from.iter().chain([&rollout.to]));

@@ -2,7 +2,9 @@
 
 use longshore_events::{
     CommitId, Data, Event, RepositoryName,
-    types::{BuildOutcome, DeploymentOutcome, ImageScanned, PipelineOutcome, ScanStatus, Verdict},
+    types::{
+        ApprovalDecision, BuildOutcome, DeploymentOutcome, ImageScanned, PipelineOutcome, ScanStatus, Verdict,
+    },
 };
 
 /// What happened, in one line.
@@ -73,7 +75,8 @@ pub(crate) fn summary(event: &Event) -> String {
         Data::ScheduleFired(schedule) => format!("{} is due at {}", schedule.name, schedule.planned_at),
         Data::RequestMade(request) => {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{} asked to {} {}{why}", request.who, word(request.what), request.target)
+            let to = request.to.as_ref().map(|to| format!(" to{}", digest(Some(to)))).unwrap_or_default();
+            format!("{} asked to {} {}{to}{why}", request.who, word(request.what), request.target)
         }
         Data::DeploymentStarted(rollout) => {
             format!("{}: rollout of{} begins", rollout.deployment, digest(Some(&rollout.to)))
@@ -99,6 +102,23 @@ pub(crate) fn summary(event: &Event) -> String {
             digest(Some(&bad.digest)),
             bad.reason
         ),
+        Data::DigestReleased(released) => format!(
+            "{} lifted the quarantine of{} in {}/{}: {}",
+            released.who,
+            digest(Some(&released.digest)),
+            released.environment,
+            released.service,
+            released.why
+        ),
+        Data::ApprovalGiven(given) => {
+            let how = match given.decision {
+                ApprovalDecision::Approved => "approved",
+                ApprovalDecision::Rejected => "rejected",
+            };
+            let why = given.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let place = format!("{}/{}", given.environment, given.service);
+            format!("{} {how}{} for {place}{why}", given.who, digest(Some(&given.digest)))
+        }
         Data::EventDeadlettered(dead) => {
             format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error)
         }

@@ -1,8 +1,9 @@
-//! Who may use the API, Git and the registry: whoever knows the token.
+//! Who may use the API, Git and the registry: whoever knows the host's token; the API, people by their own, too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use longshore_ports::Secret;
+use longshore_policy::Policy;
+use longshore_ports::{ErrorKind, PortError, Secret, Secrets};
 use subtle::ConstantTimeEq as _;
 
 /// Whether an `Authorization` header carries one of the tokens, as a bearer or as a password. Two are valid while the
@@ -20,6 +21,45 @@ pub fn opens(authorization: &str, tokens: &[Secret]) -> bool {
     };
     let usable = tokens.iter().filter(|token| !token.expose().is_empty());
     usable.fold(false, |open, token| open | bool::from(candidate.ct_eq(token.expose())))
+}
+
+/// Whose token a request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The host's own: whoever runs it.
+    Host,
+    /// That of a person of the configuration.
+    Person(String),
+}
+
+/// Who sends an `Authorization` header; `None` when no token that it carries is known here. A person whose token is not
+/// there cannot be told, and that is logged.
+///
+/// # Errors
+/// When the secrets of people cannot be read.
+pub async fn caller(
+    authorization: &str,
+    host: &[Secret],
+    policy: &Policy,
+    secrets: &dyn Secrets,
+) -> Result<Option<Caller>, PortError> {
+    if opens(authorization, host) {
+        return Ok(Some(Caller::Host));
+    }
+    for person in &policy.people {
+        match secrets.get(&person.secret).await {
+            Ok(tokens) if opens(authorization, &tokens) => {
+                return Ok(Some(Caller::Person(person.name.clone())));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                let (person, secret) = (&person.name, &person.secret);
+                tracing::warn!(person, secret, "has no token: the secret is not there");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -8,11 +8,14 @@
 //!    stale. [`SETTLE_MS`] after the last image was heard of, the tip is taken as true: its image runs if it was heard
 //!    of, and every other image is superseded.
 //! 3. An image of unknown commit is taken when the followed tag points to it.
+//!
+//! In an environment that is promoted to, neither branch nor tag is asked: the image that came last to run in the
+//! environment before shall run, unless one runs that came there later.
 
 use jiff::{SignedDuration, Timestamp};
 use longshore_policy::SETTLE_MS;
 
-use crate::{Candidate, Seen, Stage, State};
+use crate::{Candidate, Rollout, Seen, Stage, State};
 
 /// What was chosen.
 pub(crate) struct Choice {
@@ -25,7 +28,10 @@ pub(crate) struct Choice {
 }
 
 /// Chooses among the images that were heard of.
-pub(crate) fn choose(state: &State, seen: &Seen, now: Timestamp) -> Choice {
+pub(crate) fn choose(state: &State, seen: &Seen, now: Timestamp, is_promoted: bool) -> Choice {
+    if is_promoted {
+        return Choice { take: newest(state).cloned(), settled: true, look_at: None };
+    }
     let settles = state.told_at.map(|told| told + SignedDuration::from_millis(SETTLE_MS.cast_signed()));
     let quiet = settles.is_none_or(|settles| now >= settles);
     let fresh = || state.candidates.iter().rev().filter(|candidate| candidate.fresh);
@@ -37,6 +43,14 @@ pub(crate) fn choose(state: &State, seen: &Seen, now: Timestamp) -> Choice {
         settled: quiet,
         look_at: settles.filter(|_| waits),
     }
+}
+
+/// Of the images that were promoted and not dealt with the newest, if none runs that is as new.
+fn newest(state: &State) -> Option<&Candidate> {
+    let fresh = state.candidates.iter().filter(|candidate| candidate.fresh);
+    let newest = fresh.max_by_key(|candidate| candidate.proven)?;
+    let headed = rolling(state).map(|rollout| &rollout.to).or(state.current.as_ref());
+    headed.is_none_or(|release| release.proven < newest.proven).then_some(newest)
 }
 
 /// The event and the outside agree.
@@ -61,10 +75,13 @@ type Headed<'a> = (&'a longshore_events::ImageRef, Option<&'a longshore_events::
 
 /// Where the service is headed: the rollout's release unless that goes back, else the one that runs.
 fn headed(state: &State) -> Option<Headed<'_>> {
-    let rollout =
-        state.rollout.as_ref().filter(|rollout| !matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw));
-    let release = rollout.map(|rollout| &rollout.to).or(state.current.as_ref())?;
+    let release = rolling(state).map(|rollout| &rollout.to).or(state.current.as_ref())?;
     Some((&release.image, release.commit.as_ref()))
+}
+
+/// The rollout, unless it goes back.
+fn rolling(state: &State) -> Option<&Rollout> {
+    state.rollout.as_ref().filter(|rollout| !matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw))
 }
 
 fn is_headed(state: &State, candidate: &Candidate) -> bool {

@@ -38,6 +38,15 @@ impl Context<'_> {
         self.at.now + span(ms)
     }
 
+    pub(crate) fn choose(&self, state: &State) -> Choice {
+        choose(state, self.seen, self.at.now, self.is_promoted())
+    }
+
+    /// Images come from another environment, and not as they are built.
+    pub(crate) fn is_promoted(&self) -> bool {
+        self.environment.after.is_some()
+    }
+
     pub(crate) fn subject(&self) -> String {
         self.workload.to_string()
     }
@@ -95,7 +104,7 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
         Cause::Failed(failure) => return rollout::gave_up(context, state, &failure.error),
         Cause::Woken | Cause::Done => {}
     }
-    let choice = choose(&state, context.seen, context.at.now);
+    let choice = context.choose(&state);
     match state.rollout.take() {
         Some(rollout) => rollout::advance(context, state, rollout, choice),
         None => settle(context, state, choice),
@@ -113,10 +122,13 @@ fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
         return refuse(context, state, &target, reason);
     }
     if verdict.is_some_and(Verdict::is_unknown) {
-        return wait(context, state);
+        // The gate says when it is known.
+        let decided = Decision::rest(state);
+        return choice.look_at.into_iter().fold(decided, Decision::wake);
     }
     if let Some(current) = state.current.as_mut().filter(|current| current.image == target.image) {
         current.commit.clone_from(&target.commit);
+        current.proven = target.proven;
         let fact = context.finished(&state, &target, DeploymentOutcome::Succeeded);
         let mut decided = superseded(context, state, &target).say(context.subject(), &target.link, fact);
         decided.state.tip.clone_from(&target.commit);
@@ -166,8 +178,12 @@ fn rest(context: &Context<'_>, state: State, choice: &Choice) -> Decided {
 
 fn not_the_tip(context: &Context<'_>, state: &State, candidate: &Candidate) -> DeploymentFinished {
     let tip = context.seen.tip.as_ref().map_or("gone", |tip| tip.short());
+    let why = match &context.environment.after {
+        Some(promotion) => format!("a newer one came from {}", promotion.from),
+        None => format!("it is not the branch's tip, which is {tip}"),
+    };
     DeploymentFinished {
-        failure: Some(format!("it is not the branch's tip, which is {tip}")),
+        failure: Some(why),
         ..context.finished(state, candidate, DeploymentOutcome::Superseded)
     }
 }
@@ -177,7 +193,7 @@ pub(crate) fn superseded(context: &Context<'_>, state: State, target: &Candidate
     let mut decided = Decision::rest(state);
     let before = decided.state.clone();
     for candidate in &mut decided.state.candidates {
-        candidate.fresh &= candidate.forced && candidate.image != target.image;
+        candidate.fresh &= candidate.forced && !context.is_promoted() && candidate.image != target.image;
     }
     for (old, new) in before.candidates.iter().zip(decided.state.candidates.clone()) {
         if old.fresh && !new.fresh && old.image != target.image {
@@ -204,6 +220,7 @@ fn begin(context: &Context<'_>, state: State, target: &Candidate, generation: u6
         release: generation,
         image: target.image.clone(),
         commit: target.commit.clone(),
+        proven: target.proven,
         run: run_spec(context.service),
         link: target.link.clone(),
     };
@@ -244,14 +261,19 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
 fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, link: Link) -> Decided {
     let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let reason = format!("{} asked to roll back{why}", request.who);
-    let choice = choose(&state, context.seen, context.at.now);
+    let choice = context.choose(&state);
     match state.rollout.take() {
         Some(rollout) if matches!(rollout.stage, Stage::Start | Stage::Shift) => {
+            let back_to = rollout.from.as_ref().map(|release| &release.image.digest);
+            if request.to.is_some() && request.to.as_ref() != back_to {
+                // Once it is back where it was, it goes on from there.
+                state.asked = Some(Asked { to: request.to.clone(), reason: reason.clone(), link });
+            }
             rollout::back(context, Decision::rest(state), rollout, reason)
         }
         Some(rollout) => rollout::advance(context, state, rollout, choice),
         None => {
-            state.asked = Some(Asked { reason, link });
+            state.asked = Some(Asked { to: request.to.clone(), reason, link });
             settle(context, state, choice)
         }
     }
@@ -259,9 +281,11 @@ fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, lin
 
 /// Goes back, as soon as nobody else has the lease.
 fn go_back(context: &Context<'_>, mut state: State, asked: Asked) -> Decided {
-    let (Some(bad), Some(good)) = (state.current.clone(), state.previous.first().cloned()) else {
-        return nothing_before(context, state, &asked.link);
+    let wanted = |release: &Release| asked.to.as_ref().is_none_or(|to| release.image.digest == *to);
+    let (Some(bad), Some(place)) = (state.current.clone(), state.previous.iter().position(wanted)) else {
+        return nothing_before(context, state, &asked);
     };
+    let good = state.previous[place].clone();
     let generation = match context.at.lease {
         Lease::Free(generation) => generation,
         lease => {
@@ -271,7 +295,7 @@ fn go_back(context: &Context<'_>, mut state: State, asked: Asked) -> Decided {
             return if again { Decided { again, ..Decision::rest(state) } } else { wait(context, state) };
         }
     };
-    state.previous.remove(0);
+    state.previous.remove(place);
     let (subject, fact) = context.quarantine(&bad, &asked.reason);
     let to = Release { release: generation, link: asked.link.clone(), ..good };
     let decided = Decision::rest(state).say(subject, &asked.link, fact);
@@ -279,18 +303,23 @@ fn go_back(context: &Context<'_>, mut state: State, asked: Asked) -> Decided {
 }
 
 /// What else was heard of is looked at again: it may be what to run.
-fn nothing_before(context: &Context<'_>, state: State, link: &Link) -> Decided {
+fn nothing_before(context: &Context<'_>, state: State, asked: &Asked) -> Decided {
+    let link = &asked.link;
     let decided = Decided { again: true, ..Decision::rest(state) };
     let Some(current) = decided.state.current.clone() else { return decided };
     let target = Candidate {
         image: current.image,
         commit: current.commit,
         forced: false,
+        proven: current.proven,
         fresh: false,
         link: link.clone(),
     };
     let fact = DeploymentFinished {
-        failure: Some("there is no release before this one to go back to".into()),
+        failure: Some(match &asked.to {
+            Some(to) => format!("{to} is none of the good releases before this one"),
+            None => "there is no release before this one to go back to".into(),
+        }),
         ..context.finished(&decided.state, &target, DeploymentOutcome::Refused)
     };
     decided.say(context.subject(), link, fact)

@@ -19,13 +19,13 @@ use std::sync::Arc;
 
 use longshore_events::{
     CommitId, Digest, EnvironmentName, Fact, ServiceName, takes,
-    types::{self, DigestQuarantined, GateEvaluated, RequestKind},
+    types::{self, GateEvaluated, RequestKind},
 };
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::Policy;
 use longshore_ports::{
     Desired, EffectKind, Facts, Git, Key, Observed, PortError, Registry, Relation, Workload, Workloads,
-    journal::Relied,
+    journal::Relied, quarantine,
 };
 use serde::{Deserialize, Serialize};
 
@@ -74,8 +74,11 @@ pub struct Verdict {
     pub digest: Digest,
     /// Why it is quarantined; `None` when it is not.
     pub bad: Option<String>,
-    /// What a decision relies on of the quarantine.
-    pub head: Relied,
+    /// Why it was taken back in the environment that it was promoted from, when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What a decision relies on of the quarantines.
+    pub heads: Vec<Relied>,
     /// What the gate says; absent when it never said anything of this digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gated>,
@@ -97,7 +100,9 @@ impl Verdict {
     pub(crate) fn refusal(&self) -> Option<String> {
         let gate = self.gate.as_ref().filter(|gate| gate.verdict == Some(types::Verdict::Fail));
         let quarantined = self.bad.as_ref().map(|reason| format!("this digest is quarantined: {reason}"));
-        quarantined.or(gate.map(|gate| format!("the gate is closed: {}", gate.reasons.join("; "))))
+        let before =
+            self.before.as_ref().map(|reason| format!("it was taken back where it ran before: {reason}"));
+        quarantined.or(before).or(gate.map(|gate| format!("the gate is closed: {}", gate.reasons.join("; "))))
     }
 
     /// Nobody knows whether it may run.
@@ -168,7 +173,7 @@ impl Function for Deploy {
             },
             _ => (None, false),
         };
-        let (tip, behind) = self.tip(&workload.service, state).await?;
+        let (tip, behind) = self.tip(&workload, state).await?;
         let outside = state.candidates.iter().any(|candidate| candidate.commit.is_none())
             || told.is_some_and(|gate| gate.commit.is_none());
         let service = self.policy.service(&workload.service).filter(|_| outside);
@@ -227,8 +232,11 @@ impl Deploy {
     }
 
     /// The branch's tip, and whether it is an ancestor of the one that was followed last.
-    async fn tip(&self, service: &ServiceName, state: &State) -> Result<(Option<CommitId>, bool), PortError> {
-        let source = self.policy.service(service).and_then(|service| service.source.as_ref());
+    async fn tip(&self, workload: &Workload, state: &State) -> Result<(Option<CommitId>, bool), PortError> {
+        // What is promoted is what ran before, whatever the branch says by now.
+        let promoted = self.policy.environment(&workload.environment).is_some_and(|one| one.after.is_some());
+        let service = self.policy.service(&workload.service).filter(|_| !promoted);
+        let source = service.and_then(|service| service.source.as_ref());
         let Some(repository) = source.and_then(|source| self.policy.repository(&source.repository)) else {
             return Ok((None, false));
         };
@@ -244,28 +252,23 @@ impl Deploy {
 
     async fn verdict(&self, workload: &Workload, digest: Digest) -> Result<Verdict, PortError> {
         let subject = format!("{workload}/{digest}");
-        let event = self.facts.latest(DigestQuarantined::KIND, &subject).await?;
-        let bad = event.as_ref().and_then(|event| DigestQuarantined::from_data(&event.data));
+        let here = quarantine(&*self.facts, &subject).await?;
+        let mut heads = here.heads;
+        let mut before = None;
+        let environment = self.policy.environment(&workload.environment);
+        if let Some(promotion) = environment.and_then(|environment| environment.after.as_ref()) {
+            let place = Workload { environment: promotion.from.clone(), service: workload.service.clone() };
+            let there = quarantine(&*self.facts, &format!("{place}/{digest}")).await?;
+            before = there.bad.map(|(_, reason)| reason);
+            heads.extend(there.heads);
+        }
         let judged = self.facts.latest(GateEvaluated::KIND, &subject).await?;
         let fact = judged.as_ref().and_then(|event| GateEvaluated::from_data(&event.data));
         let gate = Gated {
             verdict: fact.map(|fact| fact.verdict),
             reasons: fact.map(|fact| fact.reasons.clone()).unwrap_or_default(),
-            head: Relied {
-                kind: GateEvaluated::KIND.into(),
-                subject: subject.clone(),
-                event: judged.map(|event| event.id),
-            },
+            head: Relied { kind: GateEvaluated::KIND.into(), subject, event: judged.map(|event| event.id) },
         };
-        Ok(Verdict {
-            bad: bad.map(|fact| fact.reason.clone()),
-            head: Relied {
-                kind: DigestQuarantined::KIND.into(),
-                subject,
-                event: event.map(|event| event.id),
-            },
-            gate: Some(gate),
-            digest,
-        })
+        Ok(Verdict { bad: here.bad.map(|(_, reason)| reason), before, heads, gate: Some(gate), digest })
     }
 }

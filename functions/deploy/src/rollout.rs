@@ -30,6 +30,7 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         decided = superseded(context, decided.state, newer);
         decided.state.tip.clone_from(&newer.commit);
         (rollout.to.commit, rollout.to.link) = (newer.commit.clone(), newer.link.clone());
+        rollout.to.proven = newer.proven;
     }
     let newer = newer.filter(|newer| newer.image != rollout.to.image && !context.at.stopped);
     match &rollout.stage {
@@ -149,7 +150,7 @@ pub(crate) fn wish(context: &Context<'_>, decided: Decided, rollout: Rollout) ->
     if !restoring {
         let rollout = decided.state.rollout.as_ref();
         let verdict = rollout.and_then(|rollout| context.verdict(&rollout.to.image));
-        decided.relied_on.extend(verdict.map(|verdict| verdict.head.clone()));
+        decided.relied_on.extend(verdict.iter().flat_map(|verdict| verdict.heads.iter().cloned()));
         decided.relied_on.extend(verdict.and_then(|verdict| Some(verdict.gate.as_ref()?.head.clone())));
     }
     decided

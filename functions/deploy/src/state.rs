@@ -36,9 +36,12 @@ pub struct State {
     pub asked: Option<Asked>,
 }
 
-/// A wish to go back to the good release before.
+/// A wish to go back to a good release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
+    /// Which; `None` for the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Digest>,
     /// Who asked, and why: the reason why the release that runs must not run again.
     pub reason: String,
     /// The link of what follows from it.
@@ -56,6 +59,10 @@ pub struct Candidate {
     /// The push that led to it was forced.
     #[serde(default)]
     pub forced: bool,
+    /// The generation of its deployment in the environment before, in one that is promoted to: what came there later is
+    /// newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<u64>,
     /// Nothing was decided about it yet.
     pub fresh: bool,
     /// The link of what follows from it.
@@ -72,6 +79,9 @@ pub struct Release {
     /// Its commit, where it is known.
     #[serde(default)]
     pub commit: Option<CommitId>,
+    /// As in [`Candidate::proven`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<u64>,
     /// How it runs: kept, so that going back brings its settings back too.
     pub run: RunSpec,
     /// The link of what is said about it.
@@ -129,6 +139,7 @@ impl State {
             image: ImageRef::new(image.image.clone(), image.digest.clone()),
             commit: image.commit.clone(),
             forced: image.forced,
+            proven: image.proof.as_ref().map(|proof| proof.generation),
             fresh: true,
             link,
         };

@@ -1,54 +1,53 @@
 //! The verdict, and when to say it.
 
-use jiff::{SignedDuration, Timestamp};
-use longshore_events::EventId;
-use longshore_events::types::{GateEvaluated, ScanStatus, Severity, Verdict};
+use jiff::Timestamp;
+use longshore_events::types::{GateEvaluated, Proof, Verdict};
 use longshore_frame::{Cause, Decision};
-use longshore_policy::Waiver;
+use longshore_policy::Policy;
 
-use crate::{Heard, Input, Nothing, Said, Scan, Seen, State, Target, Tested};
+use crate::checks::{Check, checks, join, span};
+use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word};
 
 type Decided = Decision<State, Nothing>;
 
 /// All that a decision depends on, besides the state and the cause.
 pub(crate) struct Context<'a> {
     pub(crate) target: Target<'a>,
-    pub(crate) waivers: &'a [Waiver],
+    pub(crate) policy: &'a Policy,
     pub(crate) now: Timestamp,
     pub(crate) seen: &'a Seen,
 }
 
-/// What one requirement comes to.
-struct Check {
-    verdict: Verdict,
-    reason: String,
-    inputs: Vec<EventId>,
-    /// When it may come to something else by itself.
-    until: Option<Timestamp>,
-}
-
-impl Check {
-    fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { verdict, reason: reason.into(), inputs: Vec::new(), until: None }
+impl Context<'_> {
+    /// Whether somebody's word counts here: that of a person of the configuration, or, where it names none, of whoever has
+    /// the host's token.
+    pub(crate) fn may_approve(&self, who: &str) -> bool {
+        let here = &self.target.environment.name;
+        self.policy.people.is_empty()
+            || self.policy.person(who).is_some_and(|person| person.approves.contains(here))
     }
 
-    fn from(self, event: &EventId) -> Self {
-        Self { inputs: vec![event.clone()], ..self }
+    /// Whether the person is who pushed the commit, or that may be.
+    pub(crate) fn is_author(&self, who: &str, author: Option<&str>) -> bool {
+        let Some(author) = author else { return true };
+        who == author || self.policy.person(who).is_some_and(|person| person.is(author))
     }
 }
 
 /// The next decision.
 pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input>) -> Decided {
-    let told_image = hear(&mut state, cause);
+    let says_it_again = hear(&mut state, cause);
     let Some(last) = state.heard.last().cloned() else { return Decision::rest(state) };
     let checks = checks(context, &state);
     let joined = join(&checks);
-    if joined == Verdict::Unknown {
+    let is_overdue = |check: &Check| check.verdict == Verdict::Unknown && !check.is_patient;
+    if joined == Verdict::Unknown && checks.iter().any(is_overdue) {
         state.unknown_since.get_or_insert(context.now);
     } else {
         state.unknown_since = None;
     }
-    let deadline = state.unknown_since.map(|since| since + span(context.target.environment.gate.deadline_ms));
+    let deadline_ms = context.target.environment.gate.deadline_ms;
+    let deadline = state.unknown_since.map(|since| since + span(deadline_ms));
     let late = deadline.is_some_and(|deadline| context.now >= deadline);
     let verdict = if late { Verdict::Fail } else { joined };
     let mut reasons: Vec<_> = checks
@@ -57,8 +56,7 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
         .map(|check| check.reason.clone())
         .collect();
     if late {
-        let minutes = context.target.environment.gate.deadline_ms / 1000;
-        reasons.push(format!("it was not known within {minutes} s"));
+        reasons.push(format!("it was not known within {} s", deadline_ms / 1000));
     }
     let said = Said { verdict, reasons };
     let is_news = state.said.as_ref() != Some(&said);
@@ -66,137 +64,70 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
     // A verdict that turned good is said of every image of the digest: any of them may be what shall run.
     let about: Vec<Heard> = match () {
         () if verdict == Verdict::Pass && turned => state.heard.clone(),
-        () if is_news || told_image => vec![last],
+        () if is_news || says_it_again => vec![last],
         () => Vec::new(),
     };
-    let until = checks.iter().filter_map(|check| check.until).min();
+    let until = checks.iter().filter_map(|check| check.until).filter(|until| context.now < *until).min();
     state.said = Some(said.clone());
+    let facts: Vec<_> =
+        about.iter().map(|heard| (heard, evaluated(context, &state, heard, &said, &checks, until))).collect();
     let mut decided = Decision::rest(state);
-    for heard in about {
-        let fact = evaluated(context, &heard, &said, &checks, until);
+    for (heard, fact) in facts {
         let subject = format!("{}/{}/{}", fact.environment, fact.service, fact.digest);
         decided = decided.say(subject, &heard.link, fact);
     }
     let looks = until.into_iter().chain(deadline.filter(|_| !late));
     decided = looks.fold(decided, Decision::wake);
-    decided.relied_on.extend(context.seen.head.clone());
+    decided.relied_on.extend(context.seen.heads.iter().cloned());
     decided
 }
 
-fn span(ms: u64) -> SignedDuration {
-    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
-}
-
-/// Remembers what was told; true when that was the image.
+/// Remembers what was told; true when the verdict is to be said again, whatever it is.
 fn hear(state: &mut State, cause: Cause<Input>) -> bool {
     let Cause::Told(told) = cause else { return false };
+    let (event, at) = (told.id, told.time);
     match told.input {
         Input::ImagePushed(image) => {
-            state.hear(Heard { image, event: told.id, link: told.link });
-            true
+            state.hear(Heard { image, event, link: told.link });
+            return true;
         }
-        Input::BuildFinished(build) => {
-            state.tested = Some(Tested { commit: build.commit, event: told.id });
-            false
+        Input::BuildFinished(build) => state.tested = Some(Tested { commit: build.commit, event }),
+        Input::DeploymentFinished(deployment) => {
+            let generation = generation(&deployment.deployment);
+            return generation.is_some_and(|generation| state.prove(Proven { generation, at, event }));
         }
-        // What was said last of the scan is looked up.
-        Input::ImageScanned(_) => false,
-    }
-}
-
-/// What the environment requires, each with what it comes to.
-fn checks(context: &Context<'_>, state: &State) -> Vec<Check> {
-    let gate = &context.target.environment.gate;
-    let scan = gate.scan.then(|| scan(context));
-    let tests = gate.tests.then(|| tests(context, state));
-    scan.into_iter().chain(tests).collect()
-}
-
-/// Pass when all pass; fail when one fails, whatever the others are.
-fn join(checks: &[Check]) -> Verdict {
-    let any = |verdict| checks.iter().any(|check| check.verdict == verdict);
-    match () {
-        () if any(Verdict::Fail) => Verdict::Fail,
-        () if any(Verdict::Unknown) => Verdict::Unknown,
-        () => Verdict::Pass,
-    }
-}
-
-fn tests(context: &Context<'_>, state: &State) -> Check {
-    let source = context.target.service.source.as_ref();
-    match (&state.tested, source) {
-        (_, Some(source)) if source.test.is_none() => {
-            Check::new(Verdict::Fail, "tests: the service has no `test` command")
+        Input::ApprovalGiven(given) => {
+            let (who, decision, why) = (given.who, given.decision, given.why);
+            state.note(Word { who, decision, why, at, until: given.until, event });
         }
-        (Some(tested), _) => Check::new(Verdict::Pass, "tests passed").from(&tested.event),
-        (None, _) => Check::new(Verdict::Unknown, "tests: no build of it has said that they passed"),
+        // It is heard of anew: what was refused may run.
+        Input::DigestReleased(_) => return true,
+        // What was said last of these is looked up.
+        Input::ImageScanned(_) | Input::DigestQuarantined(_) => {}
     }
+    false
 }
 
-fn scan(context: &Context<'_>) -> Check {
-    let Some(scan) = &context.seen.scan else {
-        return Check::new(Verdict::Unknown, "scan: it has not ended");
-    };
-    if scan.fact.status != ScanStatus::Complete {
-        let how = match scan.fact.status {
-            ScanStatus::Unsupported => "the image cannot be looked into",
-            ScanStatus::Expired => "what was found is too old",
-            ScanStatus::Failed | ScanStatus::Complete => "it failed",
-        };
-        let why = scan.fact.reason.as_deref().unwrap_or_default();
-        return Check::new(Verdict::Unknown, format!("scan: {how}: {why}")).from(&scan.event);
-    }
-    let (blocking, waived) = blocking(context, scan);
-    let until = waived.iter().map(|waiver| waiver.until).min();
-    let check = if blocking.is_empty() {
-        Check::new(Verdict::Pass, "the scan found nothing that blocks")
-    } else {
-        Check::new(Verdict::Fail, format!("scan: {} found: {}", scan.fact.scanner, blocking.join(", ")))
-    };
-    Check { until, ..check.from(&scan.event) }
-}
-
-/// What of the findings blocks, less what is waived now; and the waivers that count.
-fn blocking<'a>(context: &Context<'a>, scan: &Scan) -> (Vec<String>, Vec<&'a Waiver>) {
-    let mut used = Vec::new();
-    let mut blocking = Vec::new();
-    for severity in &context.target.environment.gate.block {
-        let found = scan.fact.counts.of(*severity);
-        let mut left = found;
-        for waivable in scan.waivable.iter().filter(|waivable| waivable.severity == *severity) {
-            let mut waivers = context.waivers.iter().filter(|waiver| waiver.id == waivable.id);
-            if let Some(waiver) = waivers.find(|waiver| context.now < waiver.until) {
-                left = left.saturating_sub(waivable.count);
-                used.push(waiver);
-            }
-        }
-        if left > 0 {
-            let waived =
-                if left < found { format!(" ({} more are waived)", found - left) } else { String::new() };
-            blocking.push(format!("{left} {}{waived}", name(*severity)));
-        }
-    }
-    (blocking, used)
-}
-
-fn name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::High => "high",
-        Severity::Medium => "medium",
-        Severity::Low => "low",
-        Severity::Unknown => "of unknown severity",
-    }
+/// Of `<environment>/<service>/<generation>`.
+fn generation(deployment: &str) -> Option<u64> {
+    deployment.rsplit_once('/')?.1.parse().ok()
 }
 
 fn evaluated(
     context: &Context<'_>,
+    state: &State,
     heard: &Heard,
     said: &Said,
     checks: &[Check],
     until: Option<Timestamp>,
 ) -> GateEvaluated {
     let inputs = checks.iter().flat_map(|check| check.inputs.clone());
+    let proof = context.target.environment.after.as_ref().zip(state.proven.as_ref());
+    let proof = proof.map(|(promotion, proven)| Proof {
+        environment: promotion.from.clone(),
+        generation: proven.generation,
+        since: proven.at,
+    });
     GateEvaluated {
         environment: context.target.environment.name.clone(),
         service: context.target.service.name.clone(),
@@ -208,10 +139,11 @@ fn evaluated(
         verdict: said.verdict,
         reasons: said.reasons.clone(),
         inputs: std::iter::once(heard.event.clone()).chain(inputs).collect(),
+        proof,
         expires_at: until,
     }
 }
 
 #[cfg(test)]
-#[path = "decide_tests.rs"]
+#[path = "decide_tests/mod.rs"]
 mod tests;

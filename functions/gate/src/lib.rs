@@ -5,6 +5,7 @@
 //! pass, fail or unknown. Whatever is not known is unknown; after the environment's deadline it is fail, until it is known
 //! after all. A verdict that changes is said again: who relies on it reads the head of `gate.evaluated`.
 
+mod checks;
 mod decide;
 mod state;
 mod waivers;
@@ -13,19 +14,21 @@ use std::sync::Arc;
 
 use longshore_events::{
     Digest, EnvironmentName, EventId, Fact, ImageRef, ServiceName, takes,
-    types::{BuildOutcome, ImageScanned},
+    types::{BuildOutcome, DeploymentOutcome, ImageScanned},
 };
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::{Environment, Policy, Service};
-use longshore_ports::{Blobs, Facts, Key, PortError, journal::Relied};
+use longshore_ports::{Blobs, Facts, Key, PortError, journal::Relied, quarantine};
 use serde::{Deserialize, Serialize};
 
-pub use state::{Heard, Said, State, Tested};
+pub use state::{Heard, Proven, Said, State, Tested, Word};
 pub use waivers::Waivable;
 
 takes! {
     /// What `gate` takes.
-    pub enum Input { ImagePushed, ImageScanned, BuildFinished }
+    pub enum Input {
+        ImagePushed, ImageScanned, BuildFinished, ApprovalGiven, DeploymentFinished, DigestQuarantined, DigestReleased,
+    }
 }
 
 /// The function; see the crate's documentation.
@@ -43,8 +46,21 @@ pub struct Gate {
 pub struct Seen {
     /// What was said last of the image's scan, where one is required.
     pub scan: Option<Scan>,
+    /// Why the image was taken back in the environment before, when it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<TakenBack>,
     /// What a decision relies on.
-    pub head: Option<Relied>,
+    #[serde(default)]
+    pub heads: Vec<Relied>,
+}
+
+/// An image is quarantined in the environment before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBack {
+    /// The event that said it.
+    pub event: EventId,
+    /// Why.
+    pub reason: String,
 }
 
 /// What was said of a scan.
@@ -79,6 +95,19 @@ impl Function for Gate {
                 }
                 _ => Vec::new(),
             },
+            Input::ApprovalGiven(given) => {
+                self.unit(&given.environment, &given.service, &given.digest).into_iter().collect()
+            }
+            Input::DeploymentFinished(fact) if fact.outcome == DeploymentOutcome::Succeeded => {
+                self.promoted(&fact.environment, &fact.service, &fact.to)
+            }
+            Input::DeploymentFinished(_) => Vec::new(),
+            Input::DigestQuarantined(fact) => self.promoted(&fact.environment, &fact.service, &fact.digest),
+            Input::DigestReleased(fact) => {
+                let here = self.unit(&fact.environment, &fact.service, &fact.digest);
+                let next = self.promoted(&fact.environment, &fact.service, &fact.digest);
+                here.into_iter().chain(next).collect()
+            }
         }
     }
 
@@ -91,28 +120,23 @@ impl Function for Gate {
         let told = match cause {
             Cause::Told(told) => match &told.input {
                 Input::ImagePushed(image) => Some(image),
-                Input::ImageScanned(_) | Input::BuildFinished(_) => None,
+                _ => None,
             },
             _ => None,
         };
         let image = told.or(state.heard.last().map(|heard| &heard.image));
-        let (Some(image), true) = (image, target.environment.gate.scan) else { return Ok(Seen::default()) };
-        let subject = ImageRef::new(image.image.clone(), image.digest.clone()).to_string();
-        let event = self.facts.latest(ImageScanned::KIND, &subject).await?;
-        let head = Some(Relied {
-            kind: ImageScanned::KIND.into(),
-            subject,
-            event: event.as_ref().map(|event| event.id.clone()),
-        });
-        let said = event.and_then(|event| Some((ImageScanned::from_data(&event.data)?.clone(), event.id)));
-        let scan = match said {
-            Some((fact, event)) => {
-                let waivable = self.waivable(&fact).await?;
-                Some(Scan { event, fact, waivable })
-            }
-            None => None,
-        };
-        Ok(Seen { scan, head })
+        let mut seen = Seen::default();
+        if let Some(image) = image.filter(|_| target.environment.gate.scan) {
+            let image = ImageRef::new(image.image.clone(), image.digest.clone());
+            seen.scan = self.scan(&image, &mut seen.heads).await?;
+        }
+        if let Some(promotion) = &target.environment.after {
+            let subject = format!("{}/{}/{}", promotion.from, target.service.name, target.digest);
+            let quarantine = quarantine(&*self.facts, &subject).await?;
+            seen.taken_back = quarantine.bad.map(|(event, reason)| TakenBack { event, reason });
+            seen.heads.extend(quarantine.heads);
+        }
+        Ok(seen)
     }
 
     fn decide(
@@ -124,8 +148,7 @@ impl Function for Gate {
         seen: &Seen,
     ) -> Decision<State, Nothing> {
         let Ok(target) = self.target(unit) else { return Decision::rest(state) };
-        let waivers = &self.policy.waivers;
-        decide::decide(&decide::Context { target, waivers, now: at.now, seen }, state, cause)
+        decide::decide(&decide::Context { target, policy: &self.policy, now: at.now, seen }, state, cause)
     }
 
     async fn perform(&self, _unit: &str, _key: &Key, effect: &Nothing) -> Result<(), PortError> {
@@ -152,6 +175,33 @@ impl Gate {
         };
         let unknown = "the configuration names no such service in that environment";
         find().ok_or_else(|| PortError::invalid(format!("look at {unit}"), unknown))
+    }
+
+    /// What was said last of the image's scan; adds what a decision on it relies on.
+    async fn scan(&self, image: &ImageRef, heads: &mut Vec<Relied>) -> Result<Option<Scan>, PortError> {
+        let subject = image.to_string();
+        let event = self.facts.latest(ImageScanned::KIND, &subject).await?;
+        heads.push(Relied {
+            kind: ImageScanned::KIND.into(),
+            subject,
+            event: event.as_ref().map(|event| event.id.clone()),
+        });
+        let said = event.and_then(|event| Some((ImageScanned::from_data(&event.data)?.clone(), event.id)));
+        let Some((fact, event)) = said else { return Ok(None) };
+        let waivable = self.waivable(&fact).await?;
+        Ok(Some(Scan { event, fact, waivable }))
+    }
+
+    /// The unit of a digest, where the service runs in the environment.
+    fn unit(&self, environment: &EnvironmentName, service: &ServiceName, digest: &Digest) -> Option<String> {
+        let runs = self.policy.environment(environment)?.services.contains(service);
+        runs.then(|| format!("{environment}/{service}@{digest}"))
+    }
+
+    /// The units of a digest in the environments that are promoted to from this one.
+    fn promoted(&self, from: &EnvironmentName, service: &ServiceName, digest: &Digest) -> Vec<String> {
+        let next = self.policy.promotes(from, service);
+        next.map(|environment| format!("{}/{service}@{digest}", environment.name)).collect()
     }
 
     /// The units of a digest: one for each environment of each service that it concerns.

@@ -65,6 +65,7 @@ impl World {
             services: Vec::new(),
             environments: Vec::new(),
             waivers: Vec::new(),
+            people: Vec::new(),
         };
         let check = RefCheck { git: git.clone(), policy: Arc::new(policy) };
         Self { git, check, state: State::default(), now: 0 }

@@ -119,6 +119,7 @@ impl Tagged {
             service: None,
             commit: None,
             forced: false,
+            actor: None,
         };
         first(id, source, subject, hearing.now, pushed.into())
     }

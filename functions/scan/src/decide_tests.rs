@@ -61,6 +61,7 @@ impl Unit {
             service: None,
             commit: None,
             forced: false,
+            actor: None,
         };
         let id = EventId::new("push/1").unwrap();
         let link = Link { chain: ChainId::new("push/1").unwrap(), cause: Some(id.clone()) };

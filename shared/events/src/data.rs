@@ -101,6 +101,10 @@ facts! {
     DeploymentFinished = "dev.longshore.deployment.finished.v1",
     /// A digest was found bad, and is refused from now on.
     DigestQuarantined = "dev.longshore.digest.quarantined.v1",
+    /// The quarantine of a digest was lifted.
+    DigestReleased = "dev.longshore.digest.released.v1",
+    /// Somebody approved an image for an environment, or rejected it.
+    ApprovalGiven = "dev.longshore.approval.given.v1",
     /// A monitor says that something is wrong.
     AlarmRaised = "dev.longshore.alarm.raised.v1",
     /// A monitor says that it is over.

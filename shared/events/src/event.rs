@@ -14,7 +14,7 @@ use crate::{ChainId, Data, EventId};
 /// use longshore_events::{ChainId, Data, Event, EventId, Link, types::RequestKind, types::RequestMade};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let stop = RequestMade { what: RequestKind::Stop, who: "mona".into(), target: "all".into(), why: None };
+/// let stop = RequestMade { what: RequestKind::Stop, who: "mona".into(), target: "all".into(), to: None, why: None };
 /// let event = Event {
 ///     id: EventId::new("request/1")?,
 ///     source: "longshore/cli".into(),

@@ -99,7 +99,7 @@ fn event(id: &str, subject: &str, link: Link, data: longshore_events::Data) -> E
 fn request() -> Event {
     let (what, who, target) = (RequestKind::Stop, "mona".into(), "all".into());
     let link = Link { chain: ChainId::new("c").unwrap(), cause: None };
-    event("asked", "all", link, RequestMade { what, who, target, why: None }.into())
+    event("asked", "all", link, RequestMade { what, who, target, to: None, why: None }.into())
 }
 
 impl Unit {

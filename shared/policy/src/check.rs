@@ -7,12 +7,12 @@ use longshore_events::{EnvironmentName, ImageName, ServiceName};
 use toml_span::{Error, ErrorKind, Span, Spanned};
 
 use crate::fault::{Code, Fault, Faults, Wrong};
+use crate::gates;
 use crate::policy::{
-    Environment, Forge, GatePolicy, Host, Policy, Repository, Requirement, Run, Scan, Service, ServiceSource,
-    Source, Waiver,
+    Environment, Forge, Host, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
 };
 use crate::read::Keys;
-use crate::rules::{self, FORGES, PROVIDERS, REQUIREMENTS, SEVERITIES, STRATEGIES};
+use crate::rules::{self, FORGES, PROVIDERS, STRATEGIES};
 use crate::spec::{ENVIRONMENT, ROOT};
 use crate::suggest::{self, nearest, quoted};
 use crate::url;
@@ -91,8 +91,9 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     }
     note_shared_images(&services, &tables);
     let environments = environments(root, &services, &service_names, faults);
-    let waivers = root.tables("waiver").iter().filter_map(waiver).collect();
-    Some(Policy { host: host?, scan: scan?, sources, repositories, services, environments, waivers })
+    let waivers = root.tables("waiver").iter().filter_map(gates::waiver).collect();
+    let people = gates::people(root, &environments, faults);
+    Some(Policy { host: host?, scan: scan?, sources, repositories, services, environments, waivers, people })
 }
 
 fn host(keys: &Keys<'_>) -> Option<Host> {
@@ -250,7 +251,9 @@ fn environments<'a>(
         names.define(keys.text("name"));
         environment(keys, keys.parsed("name", rules::environment), services, known)
     };
-    tables.iter().filter_map(read).collect()
+    let environments: Vec<_> = tables.iter().filter_map(read).collect();
+    gates::note_order(&tables, &environments);
+    environments
 }
 
 fn environment(
@@ -276,7 +279,8 @@ fn environment(
     let services = services.iter().filter(runs).map(|service| service.name.clone()).collect();
     let strategy = keys.parsed("strategy", |text| rules::choice(text, "strategy", STRATEGIES));
     let (deadline, settle) = (keys.millis("deadline"), keys.millis("settle"));
-    let gate = keys.table("gate").and_then(|keys| gate(&keys));
+    let gate = keys.table("gate").and_then(|keys| gates::gate(&keys));
+    let after = gates::promotion(keys);
     Some(Environment {
         name: name?,
         services,
@@ -284,41 +288,29 @@ fn environment(
         deadline_ms: deadline?,
         settle_ms: settle?,
         gate: gate?,
+        after: after?,
     })
-}
-
-fn gate(keys: &Keys<'_>) -> Option<GatePolicy> {
-    let requires = keys.each("requires", |text| rules::choice(text, "requirement", REQUIREMENTS));
-    let block = keys.each("block", |text| rules::choice(text, "severity", SEVERITIES));
-    let deadline = keys.millis("deadline");
-    let requires = requires?;
-    Some(GatePolicy {
-        scan: requires.contains(&Requirement::Scan),
-        tests: requires.contains(&Requirement::Tests),
-        block: block?,
-        deadline_ms: deadline?,
-    })
-}
-
-fn waiver(keys: &Keys<'_>) -> Option<Waiver> {
-    let (id, why) = (keys.parsed("id", rules::line), keys.parsed("why", rules::line));
-    Some(Waiver { id: id?, until: keys.parsed("until", rules::until)?, why: why? })
 }
 
 /// The names of one kind of thing, each with the line that defines it. A name counts as defined even where its table has
 /// faults, so that one slip is not reported again at each use.
-struct Names<'a> {
+pub(crate) struct Names<'a> {
     what: &'static str,
     faults: &'a Faults<'a>,
     lines: BTreeMap<String, usize>,
 }
 
 impl<'a> Names<'a> {
-    fn new(what: &'static str, faults: &'a Faults<'a>) -> Self {
+    pub(crate) fn new(what: &'static str, faults: &'a Faults<'a>) -> Self {
         Self { what, faults, lines: BTreeMap::new() }
     }
 
-    fn define(&mut self, name: Option<Spanned<&str>>) {
+    /// A name that is defined elsewhere.
+    pub(crate) fn know(&mut self, name: &str) {
+        self.lines.insert(name.to_owned(), 0);
+    }
+
+    pub(crate) fn define(&mut self, name: Option<Spanned<&str>>) {
         let Some(name) = name else { return };
         if let Some(line) = self.lines.get(name.value) {
             let message =
@@ -332,7 +324,7 @@ impl<'a> Names<'a> {
         self.lines.insert(name.value.to_owned(), self.faults.line(name.span.start));
     }
 
-    fn resolve(&self, name: &Spanned<&str>) -> bool {
+    pub(crate) fn resolve(&self, name: &Spanned<&str>) -> bool {
         let known = self.lines.contains_key(name.value);
         if !known {
             let suggestion = nearest(name.value, self.lines.keys().map(String::as_str));

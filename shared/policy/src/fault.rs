@@ -54,11 +54,13 @@ pub enum Code {
     NotText,
     /// A key that says how a forge is asked, in a repository that is at none; or a forge without an address to clone from.
     NotAtForge,
+    /// Environments whose order makes no sense.
+    Promotion,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -80,6 +82,7 @@ impl Code {
         Self::InvalidVariable,
         Self::NotText,
         Self::NotAtForge,
+        Self::Promotion,
     ];
 }
 

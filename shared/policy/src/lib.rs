@@ -15,6 +15,7 @@
 
 mod check;
 mod fault;
+mod gates;
 mod init;
 mod policy;
 mod read;
@@ -31,8 +32,8 @@ pub use check::{check, check_bytes};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use policy::{
-    Environment, Forge, ForgeKind, GatePolicy, Host, Policy, Probe, Provider, Repository, Run, SETTLE_MS,
-    Scan, Service, ServiceSource, Source, Strategy, Waiver,
+    ApprovalPolicy, Environment, Forge, ForgeKind, GatePolicy, Host, Person, Policy, Probe, Promotion,
+    Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Strategy, Waiver,
 };
 pub use schema::schema;
 pub use watch::Watch;

@@ -30,6 +30,8 @@ pub struct Policy {
     pub environments: Vec<Environment>,
     /// Findings that are accepted for a while.
     pub waivers: Vec<Waiver>,
+    /// Who may approve images; without any, whoever has the host's token.
+    pub people: Vec<Person>,
 }
 
 /// A finding that is accepted for a while.
@@ -256,6 +258,17 @@ pub struct Environment {
     pub settle_ms: u64,
     /// What an image must have before it runs there.
     pub gate: GatePolicy,
+    /// The environment that images are promoted from; `None` when they come as they are built.
+    pub after: Option<Promotion>,
+}
+
+/// How images come from an environment into the next one: the same digest, never built anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    /// The environment that they must have run in.
+    pub from: EnvironmentName,
+    /// How long, in milliseconds.
+    pub soak_ms: u64,
 }
 
 /// What an image must have before it runs in an environment.
@@ -265,10 +278,43 @@ pub struct GatePolicy {
     pub scan: bool,
     /// A build ran the service's tests.
     pub tests: bool,
+    /// People approved it; `None` when nobody must.
+    pub approval: Option<ApprovalPolicy>,
     /// Severities of findings that block.
     pub block: Vec<Severity>,
     /// How long something that is required may be unknown, in milliseconds.
     pub deadline_ms: u64,
+}
+
+/// Who must approve an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovalPolicy {
+    /// How many people.
+    pub people: u32,
+    /// Who pushed the commit may be one of them.
+    pub author_counts: bool,
+    /// How long a word counts, in milliseconds.
+    pub valid_ms: u64,
+}
+
+/// Somebody who may approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their name.
+    pub name: String,
+    /// The name of the secret with their token, in Secrets.
+    pub secret: String,
+    /// What providers of webhooks call them.
+    pub logins: Vec<String>,
+    /// Where their approval counts.
+    pub approves: Vec<EnvironmentName>,
+}
+
+impl Person {
+    /// Whether a provider means this person by `login`.
+    pub fn is(&self, login: &str) -> bool {
+        self.name == login || self.logins.iter().any(|known| known == login)
+    }
 }
 
 /// Something that a gate may require.
@@ -276,6 +322,7 @@ pub struct GatePolicy {
 pub(crate) enum Requirement {
     Scan,
     Tests,
+    Approval,
 }
 
 /// How a release replaces another.
@@ -300,6 +347,23 @@ impl Policy {
     /// The service of that name.
     pub fn service(&self, name: &ServiceName) -> Option<&Service> {
         self.services.iter().find(|service| service.name == *name)
+    }
+
+    /// The person of that name.
+    pub fn person(&self, name: &str) -> Option<&Person> {
+        self.people.iter().find(|person| person.name == name)
+    }
+
+    /// The environments that images of `service` are promoted to from `environment`.
+    pub fn promotes(
+        &self,
+        environment: &EnvironmentName,
+        service: &ServiceName,
+    ) -> impl Iterator<Item = &Environment> {
+        let follows = move |next: &&Environment| {
+            next.after.as_ref().is_some_and(|promotion| promotion.from == *environment)
+        };
+        self.environments_of(service).filter(follows)
     }
 
     /// The repository of that name.

@@ -30,10 +30,11 @@ pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
 /// Forges whose API can be asked.
 pub(crate) const FORGES: &[(&str, ForgeKind)] =
     &[("github", ForgeKind::Github), ("gitlab", ForgeKind::Gitlab)];
-/// How releases may replace each other.
 /// What a gate may require.
 pub(crate) const REQUIREMENTS: &[(&str, Requirement)] =
-    &[("scan", Requirement::Scan), ("tests", Requirement::Tests)];
+    &[("scan", Requirement::Scan), ("tests", Requirement::Tests), ("approval", Requirement::Approval)];
+/// Whether who pushed a commit may be one of those who approve it.
+pub(crate) const AUTHORS: &[(&str, bool)] = &[("excluded", false), ("counts", true)];
 
 /// How bad findings are.
 pub(crate) const SEVERITIES: &[(&str, Severity)] = &[
@@ -44,6 +45,7 @@ pub(crate) const SEVERITIES: &[(&str, Severity)] = &[
     ("unknown", Severity::Unknown),
 ];
 
+/// How releases may replace each other.
 pub(crate) const STRATEGIES: &[(&str, Strategy)] = &[("rolling", Strategy::Rolling)];
 
 fn invalid(error: &InvalidName) -> Wrong {

@@ -111,6 +111,12 @@ pub(crate) static ROOT: Spec = Spec {
             "Where services run. Without any: one named `local`, with all services.",
         ),
         key("waiver", Kind::Tables(&WAIVER), Need::Optional, "Findings that are accepted for a while."),
+        key(
+            "person",
+            Kind::Tables(&PERSON),
+            Need::Optional,
+            "Who may approve. Without any: whoever has the host's token.",
+        ),
     ],
 };
 
@@ -137,7 +143,8 @@ pub(crate) static GATE: Spec = Spec {
             "requires",
             Kind::Texts,
             Need::Texts(&[]),
-            "`scan`: it was scanned whole, and nothing that blocks was found. `tests`: a build ran the service's `test`.",
+            "`scan`: it was scanned whole, and nothing that blocks was found. `tests`: a build ran the service's `test`. \
+             `approval`: people approved it.",
         ),
         key(
             "block",
@@ -149,7 +156,46 @@ pub(crate) static GATE: Spec = Spec {
             "deadline",
             Kind::Duration(1_000),
             Need::Text("1h"),
-            "How long something that is required may be unknown before the gate closes.",
+            "How long a scan or tests that are required may be unknown before the gate closes.",
+        ),
+        key(
+            "approvals",
+            Kind::Count,
+            Need::Count(1),
+            "How many people must approve, where approval is required.",
+        ),
+        key(
+            "author",
+            Kind::Text,
+            Need::Text("excluded"),
+            "Whether who pushed the commit may be one of them: `excluded` or `counts`.",
+        ),
+        key("approval_valid", Kind::Duration(1_000), Need::Text("72h"), "How long an approval counts."),
+    ],
+};
+
+pub(crate) static PERSON: Spec = Spec {
+    title: "[[person]]",
+    about: "Somebody who may approve images. Without any: whoever has the host's token.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Their name."),
+        key(
+            "secret",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with their token, never the token itself. Without it: the person's name.",
+        ),
+        key(
+            "logins",
+            Kind::Texts,
+            Need::Texts(&[]),
+            "What GitHub, GitLab and others call them: who wrote a change may not be who approves it.",
+        ),
+        key(
+            "approves",
+            Kind::Texts,
+            Need::Texts(&["*"]),
+            "The environments where their approval counts; `*` is all.",
         ),
     ],
 };
@@ -388,12 +434,24 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
             Need::Text("1s"),
             "How long a new release must stay ready with all the traffic before the old one goes.",
         ),
+        key(
+            "after",
+            Kind::Text,
+            Need::Optional,
+            "The environment that images are promoted from: they must have run there. Without it: they come as built.",
+        ),
+        key(
+            "soak",
+            Kind::Duration(0),
+            Need::Text("0s"),
+            "How long an image must have run in that environment.",
+        ),
         key("gate", Kind::Table(&GATE), Need::Optional, "What an image must have before it runs here."),
     ],
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 12] = [
+pub(crate) const ALL: [&Spec; 13] = [
     &ROOT,
     &HOST,
     &SCAN,
@@ -406,4 +464,5 @@ pub(crate) const ALL: [&Spec; 12] = [
     &ENVIRONMENT,
     &GATE,
     &WAIVER,
+    &PERSON,
 ];

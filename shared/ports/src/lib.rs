@@ -15,6 +15,7 @@ mod hint;
 pub mod history;
 pub mod journal;
 mod key;
+mod quarantine;
 mod registry;
 mod scanner;
 mod secrets;
@@ -31,6 +32,7 @@ pub use hint::Hints;
 pub use history::History;
 pub use journal::{Facts, Journal};
 pub use key::{EffectKind, Key};
+pub use quarantine::{Quarantine, quarantine};
 pub use registry::{Registry, Resolved};
 pub use scanner::{
     Finding, Findings, MAX_FINDINGS, ScanOrder, ScanReport, ScanState, Scanner, ScannerVersion,

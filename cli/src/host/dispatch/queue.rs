@@ -90,7 +90,13 @@ mod tests {
     use super::*;
 
     fn event(id: &str) -> Event {
-        let stop = RequestMade { what: RequestKind::Stop, who: "m".into(), target: "all".into(), why: None };
+        let stop = RequestMade {
+            what: RequestKind::Stop,
+            who: "m".into(),
+            target: "all".into(),
+            to: None,
+            why: None,
+        };
         Event {
             id: EventId::new(id).unwrap(),
             source: "test".into(),

@@ -10,6 +10,7 @@ use longshore_policy::Policy;
 use longshore_ports::journal::Relied;
 use longshore_ports::{Observed, ObservedRelease, Phase, Workload};
 
+mod promotion;
 mod rollouts;
 mod rules;
 mod stored;
@@ -69,6 +70,7 @@ fn image(n: u8) -> GateEvaluated {
         verdict: Gates::Pass,
         reasons: Vec::new(),
         inputs: Vec::new(),
+        proof: None,
         expires_at: None,
     }
 }
@@ -103,7 +105,7 @@ impl Unit {
     fn decided(&self, cause: Cause<Input>) -> Decision<State, Apply> {
         let context = Context {
             workload: &self.workload,
-            environment: &self.policy.environments[0],
+            environment: self.policy.environments.last().unwrap(),
             service: &self.policy.services[0],
             at: At { now: self.now, lease: self.lease, stopped: self.stopped },
             seen: &self.seen,
@@ -148,7 +150,7 @@ impl Unit {
         if let Data::DigestQuarantined(fact) = data {
             let head = Relied { kind: "quarantined".into(), subject: fact.digest.to_string(), event: None };
             let (digest, bad) = (fact.digest.clone(), Some(fact.reason.clone()));
-            self.seen.verdicts.push(Verdict { digest, bad, head, gate: None });
+            self.seen.verdicts.push(Verdict { digest, bad, before: None, heads: vec![head], gate: None });
         }
         self.said.push(data.clone());
     }
@@ -178,7 +180,13 @@ impl Unit {
         let gate = Some(Gated { verdict: Some(verdict), reasons: vec!["1 critical".into()], head });
         let quarantine = Relied { kind: "quarantined".into(), subject: digest(n).to_string(), event: None };
         self.seen.verdicts.retain(|known| known.digest != digest(n));
-        self.seen.verdicts.push(Verdict { digest: digest(n), bad: None, head: quarantine, gate });
+        self.seen.verdicts.push(Verdict {
+            digest: digest(n),
+            bad: None,
+            before: None,
+            heads: vec![quarantine],
+            gate,
+        });
         self.tell(Input::GateEvaluated(GateEvaluated { verdict, ..image(n) }));
     }
 
@@ -193,10 +201,15 @@ impl Unit {
     }
 
     fn asked_to_roll_back(&mut self) {
+        self.asked_to_go_to(None);
+    }
+
+    fn asked_to_go_to(&mut self, to: Option<u8>) {
         self.tell(Input::RequestMade(RequestMade {
             what: RequestKind::RollBack,
             who: "mona".into(),
             target: "live/shop".into(),
+            to: to.map(digest),
             why: None,
         }));
     }

@@ -350,11 +350,14 @@ fn policy() -> Policy {
             gate: longshore_policy::GatePolicy {
                 scan: false,
                 tests: false,
+                approval: None,
                 block: Vec::new(),
                 deadline_ms: 1,
             },
+            after: None,
         }],
         waivers: Vec::new(),
+        people: Vec::new(),
     }
 }
 

@@ -32,10 +32,24 @@ wire! {
         /// The events that it was joined from.
         #[serde(default)]
         pub inputs: Vec<EventId>,
-        /// When it may be another by itself: a waiver that counts ends then.
+        /// Where it ran before: in the environment that this one is promoted from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub proof: Option<Proof>,
+        /// When it may be another by itself: a waiver or an approval that counts ends then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
         pub expires_at: Option<Timestamp>,
+    }
+
+    /// An image ran in the environment that another one is promoted from.
+    pub struct Proof {
+        /// That environment.
+        pub environment: EnvironmentName,
+        /// The generation of the deployment there: what came later is newer.
+        pub generation: u64,
+        /// When that deployment ended well.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        pub since: Timestamp,
     }
 
     /// Whether an image may run.

@@ -27,6 +27,9 @@ wire! {
         /// The push that led to it was forced: the branch may have gone back to an older commit.
         #[serde(default)]
         pub forced: bool,
+        /// Who pushed the commit, as the provider names them; absent where nobody said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub actor: Option<String>,
     }
 
     /// One manifest of an index.

@@ -3,6 +3,7 @@
 //! Within a version only optional fields may be added.
 
 mod alarm;
+mod approval;
 mod build;
 mod change;
 mod deployment;
@@ -17,13 +18,14 @@ mod request;
 mod schedule;
 
 pub use alarm::{AlarmCleared, AlarmRaised};
+pub use approval::{ApprovalDecision, ApprovalGiven};
 pub use build::{BuildFinished, BuildOutcome, BuildStarted, BuildTimes};
 pub use change::{ChangeClosed, ChangeMerged, ChangeOpened, ChangeUpdated};
 pub use deployment::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome, DeploymentStarted};
 pub use detection::DetectionRaised;
-pub use digest::DigestQuarantined;
+pub use digest::{DigestQuarantined, DigestReleased};
 pub use event::EventDeadlettered;
-pub use gate::{GateEvaluated, Verdict};
+pub use gate::{GateEvaluated, Proof, Verdict};
 pub use image::{
     ImageDeleted, ImagePushed, ImageScanned, PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts,
 };

@@ -29,7 +29,7 @@ fn service(line: &str) -> String {
 #[test]
 fn codes_are_numbered_without_gaps() {
     let codes: Vec<_> = Code::ALL.iter().map(ToString::to_string).collect();
-    let expected: Vec<_> = (101..=121).map(|number| format!("LS0{number}")).collect();
+    let expected: Vec<_> = (101..=122).map(|number| format!("LS0{number}")).collect();
     assert_eq!(codes, expected);
 }
 
@@ -259,4 +259,43 @@ fn a_push_touches_a_service_by_its_globs() {
     assert!(!source.watch.touched_by([]));
     let policy = check(REST, "f").unwrap();
     assert!(policy.services[0].source.as_ref().unwrap().watch.touched_by([]));
+}
+
+#[test]
+fn environments_are_promoted_from_one_that_there_is_in_an_order_that_ends() {
+    let live = |lines: &str| {
+        format!("{REST}[[environment]]\nname = \"staging\"\n[[environment]]\nname = \"live\"\n{lines}\n")
+    };
+    let policy = check(&live("after = \"staging\"\nsoak = \"10m\""), "f").unwrap();
+    let promotion = policy.environments[1].after.as_ref().unwrap();
+    assert_eq!((promotion.from.as_str(), promotion.soak_ms), ("staging", 600_000));
+    let fault = assert_one(&live("after = \"stagin\""), "LS0108", "stagin");
+    assert_eq!(fault.suggestion.as_deref(), Some("staging"));
+    assert_one(&live("soak = \"10m\""), "LS0122", "10m");
+    assert_one(&live("after = \"live\""), "LS0122", "live");
+    let circle =
+        "[[environment]]\nname = \"a\"\nafter = \"b\"\n[[environment]]\nname = \"b\"\nafter = \"a\"\n";
+    assert_eq!(faults(&format!("{REST}{circle}")).len(), 2);
+    let elsewhere = "[[environment]]\nname = \"a\"\nservices = [\"other\"]\n[[service]]\nname = \"other\"\n\
+                     [[environment]]\nname = \"b\"\nafter = \"a\"\n";
+    assert_one(&format!("{REST}{elsewhere}"), "LS0122", "a");
+}
+
+#[test]
+fn people_have_tokens_of_their_own_and_places_where_their_word_counts() {
+    let text = "[[environment]]\nname = \"live\"\n[environment.gate]\nrequires = [\"approval\"]\napprovals = 2\n\
+                [[person]]\nname = \"ann\"\nlogins = [\"ann-at-work\"]\n[[person]]\nname = \"bob\"\napproves = []\n";
+    let policy = check(&format!("{REST}{text}"), "f").unwrap();
+    let (ann, bob) = (policy.person("ann").unwrap(), policy.person("bob").unwrap());
+    assert_eq!((ann.secret.as_str(), ann.approves.len(), bob.approves.len()), ("ann", 1, 0));
+    assert!(ann.is("ann-at-work") && ann.is("ann") && !bob.is("ann"));
+    let approval = policy.environments[0].gate.approval.as_ref().unwrap();
+    assert_eq!((approval.people, approval.author_counts, approval.valid_ms), (2, false, 72 * 3_600_000));
+    let person = |lines: &str| {
+        format!("{REST}[[environment]]\nname = \"live\"\n[[person]]\nname = \"ann\"\n{lines}\n")
+    };
+    assert_one(&person("approves = [\"liv\"]"), "LS0108", "liv");
+    assert_one(&person("[[person]]\nname = \"ann\""), "LS0106", "ann");
+    let gate = |line: &str| format!("{REST}[[environment]]\nname = \"live\"\n[environment.gate]\n{line}\n");
+    assert_one(&gate("author = \"yes\""), "LS0107", "yes");
 }

@@ -82,7 +82,13 @@ fn missing(schema: &Value, value: &Value, place: &str) -> Vec<String> {
         match value.get(key) {
             None => missing_keys.push(place),
             Some(Value::Array(items)) if schema.get("items").is_some() => {
-                missing_keys.extend(items.iter().flat_map(|item| missing(&schema["items"], item, &place)));
+                // One of several shows what the others do not.
+                let mut lacking = items.iter().map(|item| missing(&schema["items"], item, &place));
+                let first = lacking.next().unwrap_or_default();
+                let by_all = |kept: Vec<String>, other: Vec<String>| {
+                    kept.into_iter().filter(|key| other.contains(key)).collect()
+                };
+                missing_keys.extend(lacking.fold(first, by_all));
             }
             Some(value) => {
                 missing_keys.extend(missing(schema.pointer("/anyOf/1").unwrap_or(schema), value, &place));

@@ -49,6 +49,7 @@ fn commit(name: &str) -> Result<Commit, Failure> {
         what: RequestKind::RollBack,
         who: "victim".into(),
         target: "prod/api".into(),
+        to: None,
         why: None,
     };
     let event = Event {

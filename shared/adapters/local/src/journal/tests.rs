@@ -41,8 +41,13 @@ fn event(id: &str, chain: &str, subject: &str, data: impl Into<Data>) -> Event {
 }
 
 fn request(id: &str) -> Event {
-    let data =
-        RequestMade { what: RequestKind::RollBack, who: "t".into(), target: "prod/api".into(), why: None };
+    let data = RequestMade {
+        what: RequestKind::RollBack,
+        who: "t".into(),
+        target: "prod/api".into(),
+        to: None,
+        why: None,
+    };
     event(id, id, "prod/api", data)
 }
 

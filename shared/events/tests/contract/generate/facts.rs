@@ -1,11 +1,12 @@
 //! Facts of every type, and whole events.
 
 use longshore_events::types::{
-    AlarmCleared, AlarmRaised, BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ChangeClosed,
-    ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced, DeploymentFinished, DeploymentOutcome,
-    DeploymentStarted, DetectionRaised, DigestQuarantined, EventDeadlettered, GateEvaluated, ImageDeleted,
-    ImagePushed, ImageScanned, PipelineFinished, PipelineOutcome, PlatformDigest, PushReceived, RefKind,
-    RequestKind, RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts, Verdict,
+    AlarmCleared, AlarmRaised, ApprovalDecision, ApprovalGiven, BuildFinished, BuildOutcome, BuildStarted,
+    BuildTimes, ChangeClosed, ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced,
+    DeploymentFinished, DeploymentOutcome, DeploymentStarted, DetectionRaised, DigestQuarantined,
+    DigestReleased, EventDeadlettered, GateEvaluated, ImageDeleted, ImagePushed, ImageScanned,
+    PipelineFinished, PipelineOutcome, PlatformDigest, Proof, PushReceived, RefKind, RequestKind,
+    RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts, Verdict,
 };
 use longshore_events::{Data, Event, Link, Timestamp};
 use proptest::option;
@@ -86,10 +87,10 @@ fn build_finished() -> impl Strategy<Value = BuildFinished> {
 fn image_pushed() -> impl Strategy<Value = ImagePushed> {
     let platform = (text(), digest()).prop_map(|(platform, digest)| PlatformDigest { platform, digest });
     let place = (image(), option::of(text()), digest(), text(), prop::collection::vec(platform, 0..3));
-    (place, option::of(service()), option::of(commit()), any::<bool>()).prop_map(
-        |(place, service, commit, forced)| {
+    (place, option::of(service()), option::of(commit()), any::<bool>(), option::of(text())).prop_map(
+        |(place, service, commit, forced, actor)| {
             let (image, tag, digest, media_type, platforms) = place;
-            ImagePushed { image, tag, digest, media_type, platforms, service, commit, forced }
+            ImagePushed { image, tag, digest, media_type, platforms, service, commit, forced, actor }
         },
     )
 }
@@ -144,7 +145,9 @@ fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
     let verdict = prop::sample::select(vec![Verdict::Pass, Verdict::Fail, Verdict::Unknown]);
     let why =
         (prop::collection::vec(text(), 0..3), prop::collection::vec(event_id(), 0..3), option::of(time()));
-    (place, of, verdict, why).prop_map(|(place, of, verdict, why)| {
+    let proof = (environment(), any::<u64>(), time());
+    let proof = proof.prop_map(|(environment, generation, since)| Proof { environment, generation, since });
+    (place, of, verdict, why, option::of(proof)).prop_map(|(place, of, verdict, why, proof)| {
         let (environment, service, image, digest) = place;
         let (tag, commit, forced) = of;
         let (reasons, inputs, expires_at) = why;
@@ -159,6 +162,7 @@ fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
             verdict,
             reasons,
             inputs,
+            proof,
             expires_at,
         }
     })
@@ -170,12 +174,8 @@ fn schedule_fired() -> impl Strategy<Value = ScheduleFired> {
 
 fn request_made() -> impl Strategy<Value = RequestMade> {
     let what = prop::sample::select(vec![RequestKind::RollBack, RequestKind::Stop, RequestKind::Resume]);
-    (what, text(), text(), option::of(text())).prop_map(|(what, who, target, why)| RequestMade {
-        what,
-        who,
-        target,
-        why,
-    })
+    (what, text(), text(), option::of(digest()), option::of(text()))
+        .prop_map(|(what, who, target, to, why)| RequestMade { what, who, target, to, why })
 }
 
 fn deployment_started() -> impl Strategy<Value = DeploymentStarted> {
@@ -234,6 +234,28 @@ fn deployment_finished() -> impl Strategy<Value = DeploymentFinished> {
 fn digest_quarantined() -> impl Strategy<Value = DigestQuarantined> {
     (digest(), environment(), service(), text()).prop_map(|(digest, environment, service, reason)| {
         DigestQuarantined { digest, environment, service, reason }
+    })
+}
+
+fn digest_released() -> impl Strategy<Value = DigestReleased> {
+    (digest(), environment(), service(), event_id(), text(), text()).prop_map(
+        |(digest, environment, service, quarantine, who, why)| DigestReleased {
+            digest,
+            environment,
+            service,
+            quarantine,
+            who,
+            why,
+        },
+    )
+}
+
+fn approval_given() -> impl Strategy<Value = ApprovalGiven> {
+    let decision = prop::sample::select(vec![ApprovalDecision::Approved, ApprovalDecision::Rejected]);
+    let word = (decision, text(), option::of(text()), option::of(time()));
+    (environment(), service(), digest(), word).prop_map(|(environment, service, digest, word)| {
+        let (decision, who, why, until) = word;
+        ApprovalGiven { environment, service, digest, decision, who, why, until }
     })
 }
 
@@ -370,6 +392,8 @@ pub(crate) fn data() -> impl Strategy<Value = Data> {
         deployment_advanced().prop_map(Data::from),
         deployment_finished().prop_map(Data::from),
         digest_quarantined().prop_map(Data::from),
+        digest_released().prop_map(Data::from),
+        approval_given().prop_map(Data::from),
         event_deadlettered().prop_map(Data::from),
     ];
     let told = prop_oneof![

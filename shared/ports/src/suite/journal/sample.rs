@@ -33,6 +33,7 @@ pub(crate) fn request(name: &str, subject: &str) -> Event {
         what: RequestKind::RollBack,
         who: "suite".into(),
         target: subject.into(),
+        to: None,
         why: Some(format!("\"{name}\" ü")),
     };
     event(name, subject, data.into())

@@ -35,6 +35,9 @@ until = "2026-11-30"
 why = "it is not reached"
 "#;
 
+mod people;
+mod promotion;
+
 struct Unit {
     policy: Policy,
     state: State,
@@ -71,9 +74,9 @@ impl Unit {
     }
 
     fn step(&mut self, cause: Cause<Input>) {
-        let (environment, service) = (&self.policy.environments[0], &self.policy.services[0]);
+        let (environment, service) = (self.policy.environments.last().unwrap(), &self.policy.services[0]);
         let target = Target { environment, service, digest: digest() };
-        let context = Context { target, waivers: &self.policy.waivers, now: self.now, seen: &self.seen };
+        let context = Context { target, policy: &self.policy, now: self.now, seen: &self.seen };
         let decision = decide(&context, self.state.clone(), cause);
         self.state = decision.state.clone();
         self.said.extend(decision.facts.iter().filter_map(|said| match &said.data {
@@ -100,6 +103,7 @@ impl Unit {
             service: Some(ServiceName::new("shop").unwrap()),
             commit: Some(commit(digit)),
             forced: false,
+            actor: Some("mona".into()),
         }));
     }
 

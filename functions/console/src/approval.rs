@@ -1,0 +1,228 @@
+//! What people say of an image: that it may run, that it must not, or that its quarantine is lifted.
+
+use std::collections::BTreeSet;
+
+use longshore_events::types::{
+    ApprovalDecision, ApprovalGiven, DigestQuarantined, DigestReleased, GateEvaluated, Verdict,
+};
+use longshore_events::{Data, Event, EventId, Fact, Link};
+use longshore_ports::history::EventQuery;
+use longshore_ports::quarantine;
+
+use crate::api::{Approvals, Given, NewApproval, NewRelease, Waiting};
+use crate::request::checked;
+use crate::{Console, Refused};
+
+/// Facts that are looked through for what is meant, the newest ones.
+const LOOKED: usize = 1_000;
+/// Digits of a digest that are enough to name it.
+const DIGITS: usize = 6;
+/// What the gate's reasons begin with where people are waited for.
+const APPROVAL: &str = "approval:";
+
+impl Console {
+    /// What waits for people, the newest first.
+    pub(crate) async fn waiting(&self) -> Result<Approvals, Refused> {
+        let judged = self.newest::<GateEvaluated>().await?;
+        let waits = |(event, fact): &(Event, GateEvaluated)| waits(fact).then(|| shown(event, fact));
+        Ok(Approvals { waiting: judged.iter().filter_map(waits).collect() })
+    }
+
+    /// Notes a person's word.
+    pub(crate) async fn approve(&self, asked: &NewApproval, who: &str) -> Result<Given, Refused> {
+        checked(&[("who", Some(who)), ("why", asked.why.as_deref())])?;
+        let (event, fact) = self.meant(asked).await?;
+        self.may_approve(who, &fact)?;
+        if asked.until.is_some_and(|until| until <= self.clock.now()) {
+            return Err(Refused::unusable(
+                "LS0219",
+                "the approval would end before it begins: name a later time",
+            ));
+        }
+        let data = ApprovalGiven {
+            environment: fact.environment.clone(),
+            service: fact.service.clone(),
+            digest: fact.digest.clone(),
+            decision: asked.decision,
+            who: who.to_owned(),
+            why: asked.why.clone(),
+            until: asked.until,
+        };
+        self.say("approval", &event, &fact.digest, who, data.into()).await
+    }
+
+    /// Lifts a quarantine.
+    pub(crate) async fn release(&self, asked: &NewRelease, who: &str) -> Result<Given, Refused> {
+        checked(&[("who", Some(who)), ("why", Some(&asked.why))])?;
+        if asked.why.trim().is_empty() {
+            return Err(Refused::unusable("LS0219", "say why it may run again: `--why`"));
+        }
+        let begins = digits(&asked.digest)?;
+        let fits = |(_, fact): &(Event, DigestQuarantined)| {
+            let here = asked.environment.as_ref().is_none_or(|name| *name == fact.environment.as_str());
+            let this = asked.service.as_ref().is_none_or(|name| *name == fact.service.as_str());
+            here && this && fact.digest.hex().starts_with(begins)
+        };
+        let mut found = Vec::new();
+        for (event, fact) in self.newest::<DigestQuarantined>().await?.into_iter().filter(fits) {
+            if quarantine(&*self.journal, &event.subject).await?.bad.is_some() {
+                found.push((event, fact));
+            }
+        }
+        let (event, fact) = match found.as_slice() {
+            [] => {
+                let why = format!("no digest that begins with {begins} is quarantined there");
+                return Err(Refused::missing(why));
+            }
+            [one] => one.clone(),
+            several => {
+                let places: Vec<_> = several.iter().map(|(event, _)| event.subject.as_str()).collect();
+                let why = format!("several are meant: {}; name environment and service", places.join(", "));
+                return Err(Refused::unusable("LS0219", why));
+            }
+        };
+        let data = DigestReleased {
+            digest: fact.digest.clone(),
+            environment: fact.environment,
+            service: fact.service,
+            quarantine: event.id.clone(),
+            who: who.to_owned(),
+            why: asked.why.clone(),
+        };
+        self.say("release", &event, &fact.digest, who, data.into()).await
+    }
+
+    /// The image that is meant: a digest in question, or the newest one that waits.
+    async fn meant(&self, asked: &NewApproval) -> Result<(Event, GateEvaluated), Refused> {
+        let judged = self.newest::<GateEvaluated>().await?;
+        let mut may_be: Vec<_> = judged.into_iter().filter(|(_, fact)| self.needs_people(fact)).collect();
+        let named = |fact: &GateEvaluated| {
+            let place = format!("{}/{}", fact.environment, fact.service);
+            asked.what == fact.service.as_str() || asked.what == place
+        };
+        if may_be.iter().any(|(_, fact)| named(fact)) || digits(&asked.what).is_err() {
+            may_be.retain(|(_, fact)| {
+                named(fact) && (waits(fact) || asked.decision == ApprovalDecision::Rejected)
+            });
+            // The newest of each place.
+            let mut places = BTreeSet::new();
+            may_be.retain(|(_, fact)| places.insert((fact.environment.clone(), fact.service.clone())));
+        } else {
+            let begins = digits(&asked.what)?;
+            may_be.retain(|(_, fact)| fact.digest.hex().starts_with(begins));
+        }
+        match may_be.as_slice() {
+            [] => Err(Refused::missing(format!(
+                "nothing of {:?} waits for approval; `longshore approve` lists what does",
+                asked.what
+            ))),
+            [one] => Ok(one.clone()),
+            several => {
+                let places: Vec<_> = several.iter().map(|(event, _)| event.subject.as_str()).collect();
+                let why = format!("several are meant: {}; name one of them", places.join(", "));
+                Err(Refused::unusable("LS0219", why))
+            }
+        }
+    }
+
+    fn needs_people(&self, fact: &GateEvaluated) -> bool {
+        self.policy
+            .environment(&fact.environment)
+            .is_some_and(|environment| environment.gate.approval.is_some())
+    }
+
+    /// Whose word counts there.
+    fn may_approve(&self, who: &str, fact: &GateEvaluated) -> Result<(), Refused> {
+        let people = &self.policy.people;
+        let counts = |name: &str| {
+            self.policy.person(name).is_some_and(|person| person.approves.contains(&fact.environment))
+        };
+        if people.is_empty() || counts(who) {
+            return Ok(());
+        }
+        let may: Vec<_> =
+            people.iter().map(|person| person.name.as_str()).filter(|name| counts(name)).collect();
+        let who_may =
+            if may.is_empty() { "nobody may".to_owned() } else { format!("{} may", may.join(", ")) };
+        let message = format!(
+            "{who} may not approve for {}: {who_may}, each with the token of their own ([[person]] in the configuration)",
+            fact.environment
+        );
+        Err(Refused { status: 403, code: Some("LS0306"), message })
+    }
+
+    /// Of each subject the newest fact of a type, the newest first.
+    async fn newest<F: Fact>(&self) -> Result<Vec<(Event, F)>, Refused> {
+        let query =
+            EventQuery { kind: Some(F::KIND.into()), newest: true, limit: LOOKED, ..EventQuery::default() };
+        let events = self.journal.events(&query).await?.events;
+        let mut subjects = BTreeSet::new();
+        let fresh = events.into_iter().rev().map(|recorded| recorded.event);
+        let of_type = fresh.filter(|event| subjects.insert(event.subject.clone()));
+        Ok(of_type.filter_map(|event| Some((event.clone(), F::from_data(&event.data)?.clone()))).collect())
+    }
+
+    async fn say(
+        &self,
+        what: &str,
+        of: &Event,
+        digest: &longshore_events::Digest,
+        who: &str,
+        data: Data,
+    ) -> Result<Given, Refused> {
+        let now = self.clock.now();
+        let id = EventId::new(format!("{what}/{}/{}", of.subject, now.as_nanosecond()));
+        let id = id.map_err(|error| Refused::unusable("LS0210", error.to_string()))?;
+        let link = Link { chain: of.link.chain.clone(), cause: Some(of.id.clone()) };
+        let subject = of.subject.clone();
+        let mut place = subject.split('/').map(ToOwned::to_owned);
+        let given = Given {
+            id: id.to_string(),
+            environment: place.next().unwrap_or_default(),
+            service: place.next().unwrap_or_default(),
+            digest: digest.to_string(),
+            who: who.to_owned(),
+        };
+        let event = Event {
+            link,
+            id,
+            source: "longshore/console".into(),
+            subject,
+            time: now,
+            traceparent: None,
+            dryrun: false,
+            data,
+        };
+        self.keep(event).await?;
+        Ok(given)
+    }
+}
+
+fn waits(fact: &GateEvaluated) -> bool {
+    fact.verdict == Verdict::Unknown && fact.reasons.iter().any(|reason| reason.starts_with(APPROVAL))
+}
+
+fn shown(event: &Event, fact: &GateEvaluated) -> Waiting {
+    Waiting {
+        environment: fact.environment.to_string(),
+        service: fact.service.to_string(),
+        digest: fact.digest.to_string(),
+        commit: fact.commit.as_ref().map(ToString::to_string),
+        reasons: fact.reasons.clone(),
+        since: event.time,
+    }
+}
+
+/// How a digest begins, without its algorithm.
+pub(crate) fn digits(text: &str) -> Result<&str, Refused> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let good = (DIGITS..=64).contains(&hex.len()) && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    let wrong = || {
+        let brief: String = text.chars().take(100).collect();
+        Refused::unusable(
+            "LS0219",
+            format!("{brief:?} is neither a service nor a digest ({DIGITS} digits or more)"),
+        )
+    };
+    good.then_some(hex).ok_or_else(wrong)
+}
