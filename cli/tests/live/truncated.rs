@@ -168,5 +168,7 @@ fn a_truncated_push_is_built_by_what_the_forge_says_it_touches() {
 
     let many: Vec<String> = (0..300).map(|n| format!("docs/{n}")).collect();
     let many = story.push(3, &many.iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(story.image(&many).1, "the forge lists no more than 300 files: there may be others");
+    assert!(!story.image(&many).1, "more than a comparison lists, and none of them is watched");
+    let asked = story.api.asked();
+    assert_eq!(asked.iter().filter(|path| path.contains("/git/trees/")).count(), 2, "{asked:?}");
 }

@@ -11,7 +11,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 /// No forge lists more commits in a push: GitHub's limit.
 const MAX_COMMITS: usize = 2048;
 
-/// Beyond either, a push's paths are dropped and said to be truncated: an event has room for 200 KB.
+/// Beyond either, a push's paths are dropped and said to be truncated: an event has room for 200 KB. Bytes are those of the
+/// event, where some characters of a path take six.
 const MAX_PATHS: usize = 3_000;
 const MAX_PATH_BYTES: usize = 100 * 1024;
 
@@ -53,10 +54,21 @@ impl ListedCommits {
         if self.full || self.names.contains(name) {
             return;
         }
-        self.bytes += name.len();
+        self.bytes += in_json(name);
         self.full = self.names.len() == MAX_PATHS || self.bytes > MAX_PATH_BYTES;
         self.names.insert(name.to_owned());
     }
+}
+
+/// The bytes that a path takes in a list of JSON.
+fn in_json(name: &str) -> usize {
+    let byte = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    // Its quotes and a comma.
+    3 + name.bytes().map(byte).sum::<usize>()
 }
 
 impl<'de> Deserialize<'de> for ListedCommits {
@@ -174,8 +186,16 @@ mod tests {
             let paths = listed(&text).paths(false);
             assert_eq!((paths.names.is_empty(), paths.truncated), (truncated, truncated));
         }
-        let long = serde_json::json!([{ "added": ["x".repeat(MAX_PATH_BYTES + 1)] }]).to_string();
-        assert!(listed(&long).paths(false).truncated);
+        let of = |path: String| listed(&serde_json::json!([{ "added": [path] }]).to_string()).paths(false);
+        assert!(of("x".repeat(MAX_PATH_BYTES)).truncated && !of("x".repeat(MAX_PATH_BYTES - 3)).truncated);
+        assert!(of("\u{1}".repeat(MAX_PATH_BYTES / 6 + 1)).truncated, "each takes six bytes");
+    }
+
+    #[test]
+    fn a_path_takes_as_many_bytes_as_it_has_in_json() {
+        for name in ["", "src/main.rs", "ü/\u{7f}\u{2028}", "\"\\\n\r\t\u{8}\u{c}\u{b}\u{0}\u{1f}/"] {
+            assert_eq!(in_json(name), serde_json::to_string(name).unwrap().len() + 1, "{name:?}");
+        }
     }
 
     #[test]

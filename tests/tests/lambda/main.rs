@@ -8,6 +8,7 @@ mod decide;
 mod deploy;
 mod http;
 mod outside;
+mod paths;
 mod registry;
 mod runner;
 mod sandbox;

@@ -78,11 +78,16 @@ impl Stage {
 
     /// A stage whose service's image lies there.
     pub(crate) fn with_image(image: &str) -> Self {
+        Self::configured(&CONFIGURATION.replace("@IMAGE@", image))
+    }
+
+    /// A stage with this configuration, in which `@API@` is the forge's address.
+    pub(crate) fn configured(configuration: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let bare = folder.path().join("shop.git");
         let tip = repository(&folder.path().join("work"), &bare);
         let forge = ask(LikeForge::start(ForgeKind::Github, "acme/shop", bare)).unwrap();
-        let configuration = CONFIGURATION.replace("@API@", &forge.forge(None).api).replace("@IMAGE@", image);
+        let configuration = configuration.replace("@API@", &forge.forge(None).api);
         std::fs::write(folder.path().join("longshore.toml"), configuration).unwrap();
         let moto = Moto::start();
         let proxy = ask(Proxy::start(&moto.address));
@@ -202,6 +207,18 @@ impl Stage {
         })
     }
 
+    /// Commits these files, and pushes: they are the branch's new tip.
+    pub(crate) fn commit(&mut self, paths: &[String]) {
+        let work = self.path("work");
+        for path in paths {
+            let path = work.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        self.tip = commit(&work);
+        git(&work, &["push", "--quiet", self.path("shop.git").to_str().unwrap(), "main"]);
+    }
+
     /// Puts an image of the tip into ECR, as a build does; its digest.
     pub(crate) fn push_image(&self, repository: &str) -> Digest {
         ask(testing::image(&self.aws, repository, &self.tip))
@@ -285,12 +302,16 @@ fn repository(work: &Path, bare: &Path) -> String {
     let bare = bare.to_str().unwrap();
     git(work, &["init", "--quiet", "--initial-branch=main"]);
     std::fs::write(work.join("Dockerfile"), "FROM scratch\n").unwrap();
-    git(work, &["add", "."]);
-    git(
-        work,
-        &["-c", "user.name=mona", "-c", "user.email=mona@example.org", "commit", "--quiet", "-m", "first"],
-    );
+    let first = commit(work);
     git(work, &["clone", "--quiet", "--bare", ".", bare]);
+    first
+}
+
+/// Commits what was added; answers the commit.
+fn commit(work: &Path) -> String {
+    git(work, &["add", "."]);
+    let who = ["-c", "user.name=mona", "-c", "user.email=mona@example.org"];
+    git(work, &[&who[..], &["commit", "--quiet", "-m", "a commit"]].concat());
     git(work, &["rev-parse", "HEAD"]).trim().to_owned()
 }
 

@@ -1,7 +1,7 @@
 //! GitHub, and what speaks as it does.
 //!
 //! A comparison is from the common ancestor of both commits to the head (`base...head`), with at most 300 files, all of
-//! them on its first page.
+//! them on its first page. Where there may be more, both trees are read, and compared here (`trees.rs`).
 
 use longshore_events::{CommitId, RefName};
 use longshore_ports::{Changes, Relation};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::ForgeError;
 use crate::git::Asked;
 use crate::page::{self, PER_PAGE};
+use crate::trees;
 
 /// So many files are listed; when there are as many, there may be more.
 const MAX_FILES: usize = 300;
@@ -63,7 +64,7 @@ pub(crate) fn check(name: &str) -> Result<(), ForgeError> {
     Err(ForgeError::Name { name: name.to_owned(), forge: "GitHub", wanted: "OWNER/NAME" })
 }
 
-fn url(asked: &Asked<'_>, parts: &[&str], query: &[(&str, &str)]) -> Url {
+pub(crate) fn url(asked: &Asked<'_>, parts: &[&str], query: &[(&str, &str)]) -> Url {
     let (owner, name) = asked.repo.as_str().split_once('/').unwrap_or((asked.repo.as_str(), ""));
     asked.api.url(&[&["repos", owner, name], parts].concat(), query)
 }
@@ -120,20 +121,20 @@ pub(crate) async fn changes(
     head: &CommitId,
 ) -> Result<Changes, ForgeError> {
     let Some(there) = compare(asked, base, head, "1").await? else {
-        return Ok(Changes { relation: Relation::Diverged, paths: None });
+        return Ok(Changes { relation: Relation::Diverged, paths: trees::differ(asked, base, head).await? });
     };
     let relation = how(asked, &there.status)?;
     let mut paths = paths(there);
-    if matches!(relation, Relation::Behind | Relation::Diverged) {
+    if paths.is_some() && matches!(relation, Relation::Behind | Relation::Diverged) {
         let back = compare(asked, head, base, "1").await?.and_then(self::paths);
         paths = paths.zip(back).map(|(there, back)| [there, back].concat());
     }
-    let sorted = paths.map(|mut paths| {
-        paths.sort();
-        paths.dedup();
-        paths
-    });
-    Ok(Changes { relation, paths: sorted })
+    let Some(mut paths) = paths else {
+        return Ok(Changes { relation, paths: trees::differ(asked, base, head).await? });
+    };
+    paths.sort();
+    paths.dedup();
+    Ok(Changes { relation, paths: Some(paths) })
 }
 
 /// A page of the comparison; `None` when the commits have no common ancestor.

@@ -13,7 +13,7 @@ use crate::git::Asked;
 use crate::page::{self, PER_PAGE};
 
 /// More paths than these are not listed, as by the git command.
-const MAX_PATHS: usize = 5_000;
+const MAX_PATHS: usize = 100_000;
 
 /// A branch or a tag; of an annotated tag, the commit behind it.
 #[derive(Deserialize)]

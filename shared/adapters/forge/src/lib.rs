@@ -3,7 +3,7 @@
 //! [`ForgeGit`] is the port [`Git`](longshore_ports::Git) over repositories whose configuration names a forge; what has
 //! none is asked of another adapter. Nothing is kept between two questions but connections.
 //!
-//! Sources: GitHub's "REST API endpoints for commits", "for branches", "for Git references", and "Best practices for
+//! Sources: GitHub's "REST API endpoints for commits", "for branches", "for Git references", "for Git trees", and "Best practices for
 //! using the REST API"; GitLab's "Repositories API", "Branches API", "Tags API" and "REST API".
 
 mod api;
@@ -14,6 +14,7 @@ mod gitlab;
 mod page;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trees;
 
 pub use error::ForgeError;
 pub use git::ForgeGit;

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use crate::command::{GitError, LOCAL, NETWORK, Surroundings, run};
 
 /// More paths than these are not listed.
-const MAX_PATHS: usize = 5_000;
+const MAX_PATHS: usize = 100_000;
 
 /// Mirrors lie in this folder. No repository's name begins with a dot, so none is reached by HTTP.
 const MIRRORS: &str = ".mirrors";

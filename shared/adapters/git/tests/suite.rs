@@ -76,12 +76,16 @@ async fn a_remote_that_does_not_answer_is_tried_again_and_its_password_not_told(
 async fn more_paths_than_can_be_listed_are_not_known() {
     let (_folder, git, work) = hosted().await;
     let first = work.commit(&[]);
-    for n in 0..5_001 {
-        std::fs::write(work.0.join(n.to_string()), "").unwrap();
+    for (many, listed) in [(100_000, true), (100_001, false)] {
+        let head = work.commit_listed(many);
+        work.git(&[
+            "push",
+            "-q",
+            "-f",
+            git.path(&repo()).to_str().unwrap(),
+            &format!("{head}:refs/heads/main"),
+        ]);
+        let changes = git.compare(&repo(), &first, &head).await.unwrap();
+        assert_eq!(changes.paths.map(|paths| paths.len()), listed.then_some(many));
     }
-    work.git(&["add", "-A"]);
-    work.git(&["commit", "-q", "-m", "many"]);
-    work.git(&["push", "-q", "--all", git.path(&repo()).to_str().unwrap()]);
-    let changes = git.compare(&repo(), &first, &work.head()).await.unwrap();
-    assert_eq!(changes.paths, None);
 }

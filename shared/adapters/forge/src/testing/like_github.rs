@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::repository::{Differs, Named};
+use super::repository::{Differs, Entry, Named};
 use super::{RENAMED, Shared, page, parameter, refused};
 
 /// Of a comparison so many files are listed.
@@ -67,6 +67,7 @@ fn answer(shared: &Shared, path: &str, rest: &str, query: &str) -> Response {
         Some(("git", one)) => match one.split_once('/') {
             Some(("ref", name)) => reference(shared, name).unwrap_or_else(missing),
             Some(("tags", tag)) => tag_object(shared, tag).unwrap_or_else(missing),
+            Some(("trees", commit)) => tree(shared, commit).unwrap_or_else(missing),
             _ => missing(),
         },
         _ => missing(),
@@ -90,6 +91,13 @@ fn tag_object(shared: &Shared, tag: &str) -> Option<Response> {
     let found = shared.repository.refs("tags").into_iter().find(|one| one.tag.as_deref() == Some(tag))?;
     let object = json!({ "type": "commit", "sha": found.commit });
     Some(Json(json!({ "sha": tag, "tag": found.name, "object": object })).into_response())
+}
+
+/// The whole tree of a commit: `recursive` is always asked for.
+fn tree(shared: &Shared, commit: &str) -> Option<Response> {
+    let entry = |one: Entry| json!({ "path": one.path, "mode": one.mode, "type": one.kind, "sha": one.id });
+    let entries: Vec<Value> = shared.repository.tree(commit)?.into_iter().map(entry).collect();
+    Some(Json(json!({ "sha": commit, "tree": entries, "truncated": false })).into_response())
 }
 
 fn compare(shared: &Shared, base: &str, head: &str, query: &str) -> Response {

@@ -14,6 +14,15 @@ pub(super) struct Differs {
     pub(super) new: String,
 }
 
+/// An entry of a tree.
+pub(super) struct Entry {
+    pub(super) mode: String,
+    /// `blob`, `tree` or `commit`.
+    pub(super) kind: String,
+    pub(super) id: String,
+    pub(super) path: String,
+}
+
 /// A branch or a tag.
 pub(super) struct Named {
     pub(super) name: String,
@@ -55,6 +64,18 @@ impl OnDisk {
             })
         };
         listed.lines().filter_map(named).collect()
+    }
+
+    /// Everything in the tree of a commit, folders too; `None` when there is no such commit.
+    pub(super) fn tree(&self, commit: &str) -> Option<Vec<Entry>> {
+        let listed = self.git(&["ls-tree", "-r", "-t", "-z", commit])?;
+        let entry = |line: &str| {
+            let (words, path) = line.split_once('\t')?;
+            let mut words = words.split(' ').map(str::to_owned);
+            let (mode, kind, id) = (words.next()?, words.next()?, words.next()?);
+            Some(Entry { mode, kind, id, path: path.to_owned() })
+        };
+        Some(listed.split('\0').filter_map(entry).collect())
     }
 
     /// How two trees differ, renames found.

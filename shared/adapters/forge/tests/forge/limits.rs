@@ -44,19 +44,38 @@ async fn a_list_without_an_end_is_given_up() {
 }
 
 #[tokio::test]
-async fn as_many_files_as_github_lists_are_too_many_to_be_all() {
+async fn more_files_than_github_compares_are_found_by_both_trees() {
     let stage = Stage::new(ForgeKind::Github).await;
     let (work, git) = (stage.work(), stage.git());
     let few = work.commit_many(299);
     let changes = git.compare(&repo(), &stage.history.main, &few).await.unwrap();
     assert_eq!((changes.relation, changes.paths.unwrap().len()), (Relation::Ahead, 299));
-    let many = work.commit_many(300);
+    stage.server.asked();
+    let many = work.commit_many(20_000);
+    let mut paths: Vec<_> = (0..20_000).map(|n| format!("many-{n}")).collect();
+    paths.sort();
     let changes = git.compare(&repo(), &stage.history.main, &many).await.unwrap();
-    assert_eq!((changes.relation, changes.paths), (Relation::Ahead, None));
+    assert_eq!((changes.relation, changes.paths.as_ref()), (Relation::Ahead, Some(&paths)));
+    let asked = stage.server.asked();
+    assert_eq!(asked.iter().filter(|path| path.contains("/git/trees/")).count(), 2, "{asked:?}");
     let back = git.compare(&repo(), &many, &stage.history.main).await.unwrap();
-    assert_eq!((back.relation, back.paths), (Relation::Behind, None));
+    assert_eq!((back.relation, back.paths.as_ref()), (Relation::Behind, Some(&paths)));
     let aside = git.compare(&repo(), &stage.history.side, &many).await.unwrap();
-    assert_eq!((aside.relation, aside.paths), (Relation::Diverged, None));
+    assert_eq!(aside.relation, Relation::Diverged);
+    assert!(aside.paths.unwrap().len() > 20_000, "and what differed before");
+}
+
+#[tokio::test]
+async fn trees_that_github_lists_in_part_leave_the_relation_alone() {
+    let stage = Stage::new(ForgeKind::Github).await;
+    let files = vec!["{\"filename\":\"a\",\"status\":\"added\"}"; 300].join(",");
+    let compared = format!("{{\"status\":\"ahead\",\"files\":[{files}]}}");
+    for part in ["{\"tree\":[],\"truncated\":true}".to_owned(), "x".repeat(33 << 20)] {
+        stage.server.answer_next((200, Vec::new(), compared.clone()));
+        stage.server.answer_next((200, Vec::new(), part));
+        let changes = stage.git().compare(&repo(), &stage.history.root, &stage.history.main).await.unwrap();
+        assert_eq!((changes.relation, changes.paths), (Relation::Ahead, None));
+    }
 }
 
 #[tokio::test]
@@ -70,17 +89,20 @@ async fn a_comparison_that_took_gitlab_too_long_has_no_paths() {
 }
 
 #[tokio::test]
-async fn patches_longer_than_is_read_leave_the_relation_alone() {
+async fn patches_longer_than_is_read_do_not_keep_the_relation_back() {
     for kind in KINDS {
         let stage = Stage::new(kind).await;
         let (root, main) = (&stage.history.root, &stage.history.main);
         let long = format!("{{\"diffs\":[],\"patch\":\"{}\"}}", "x".repeat(33 << 20));
+        let whole = stage.git().compare(&repo(), root, main).await.unwrap();
         if kind == ForgeKind::Gitlab {
             stage.server.answer_next((200, Vec::new(), format!("{{\"id\":\"{root}\"}}")));
         }
         stage.server.answer_next((200, Vec::new(), long));
         let changes = stage.git().compare(&repo(), root, main).await.unwrap();
-        assert_eq!((changes.relation, changes.paths), (Relation::Ahead, None));
+        // GitHub lists the trees; GitLab would list them in pages of a hundred.
+        let paths = whole.paths.filter(|_| kind == ForgeKind::Github);
+        assert_eq!((changes.relation, changes.paths), (Relation::Ahead, paths));
     }
 }
 

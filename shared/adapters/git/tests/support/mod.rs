@@ -64,6 +64,18 @@ impl Work {
         self.head()
     }
 
+    /// A commit of so many empty files, without writing them.
+    pub(crate) fn commit_listed(&self, count: usize) -> CommitId {
+        let empty = self.git(&["hash-object", "-w", "/dev/null"]);
+        let entries: Vec<_> = (0..count).map(|n| format!("100644 blob {empty}\t{n}\n")).collect();
+        let list = self.0.join(".git/entries");
+        std::fs::write(&list, entries.concat()).unwrap();
+        let output =
+            self.command().arg("mktree").stdin(std::fs::File::open(&list).unwrap()).output().unwrap();
+        let tree = String::from_utf8(output.stdout).unwrap();
+        CommitId::new(self.git(&["commit-tree", "-p", "HEAD", "-m", "many", tree.trim()])).unwrap()
+    }
+
     pub(crate) fn head(&self) -> CommitId {
         CommitId::new(self.git(&["rev-parse", "HEAD"])).unwrap()
     }
