@@ -16,6 +16,8 @@ use crate::host::MachineClock;
 
 /// The output with the address of the console.
 const URL: &str = "ConsoleUrl";
+/// The output with the address of `intake`.
+const INTAKE: &str = "IntakeUrl";
 /// The output with the name of the stack's secret.
 const SECRET: &str = "SecretName";
 /// The name of the token in the secret.
@@ -42,7 +44,7 @@ pub(super) async fn client(stack: &str, token: Option<&str>) -> Result<Client> {
         Some(token) => token.to_owned(),
         None => read_token(&aws, &output(SECRET)?).await?,
     };
-    Ok(Client::new(&url, token.trim())?.of_stack(stack))
+    Ok(Client::new(&url, token.trim())?.of_stack(stack, output(INTAKE).ok()))
 }
 
 async fn read_token(aws: &Aws, secret: &str) -> Result<String> {

@@ -31,8 +31,7 @@ pub(super) async fn send(client: &Client, file: &Path) -> Result<()> {
     } else {
         body = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     }
-    let answer = client.post_bytes("/events", "application/cloudevents+json", body).await?;
-    print::json(&answer)
+    print::json(&client.send_event(body).await?)
 }
 
 /// Sends again what a function gave up.

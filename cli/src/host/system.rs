@@ -18,8 +18,7 @@ use tokio::sync::watch;
 use super::dispatch::Bus;
 use crate::api::Ready;
 
-/// The host's own source of events: its repositories, its registry, its console.
-pub(super) const OWN_SOURCE: &str = "longshore";
+pub(super) use longshore_intake::OWN_SOURCE;
 
 /// The machine's clock.
 pub(crate) struct MachineClock;

@@ -24,8 +24,12 @@ impl Console {
     /// A piece of the log at `build/<service>`.
     pub(crate) async fn log(&self, path: &str, asked: &LogQuery) -> Result<Piece, Refused> {
         let Some(service) = path.strip_prefix("build/") else {
-            let why = "the logs of what runs are kept where it runs; look there, e.g. with `kubectl logs`";
-            return Err(Refused { status: 404, code: Some("LS0305"), message: why.into() });
+            let what = path.strip_prefix("service/").unwrap_or(path);
+            let message = format!(
+                "the log of {what} is kept where it runs, and not by the console; look there, e.g. with `kubectl logs`; \
+                 `longshore logs --build` shows the build's"
+            );
+            return Err(Refused { status: 404, code: Some("LS0305"), message });
         };
         let build = self.build_of(service, asked.commit.as_deref()).await?;
         let none = || Refused::missing(format!("the build of {service} at {} left no log", build.commit));

@@ -4,24 +4,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use longshore_aws::lambda::LambdaStack;
 use longshore_frame::lambda::{Error, http_request, http_response};
-use longshore_intake::{Intake, Request};
+use longshore_intake::{Intake, OWN_SOURCE, Request};
 use longshore_oci::client::Registries;
+use longshore_policy::{Policy, Provider, Source};
 use longshore_ports::Hints;
 use serde_json::{Value, json};
+
+/// The name of the console's token in the stack's secret: who holds it may say what outsiders may.
+const TOKEN: &str = "token";
 
 /// Intake over the stack.
 ///
 /// # Errors
-/// When a variable is missing.
+/// When a variable is missing, or the configuration has a source of the stack's own name.
 pub(crate) fn intake(stack: &LambdaStack, hints: &Arc<Wakes>) -> Result<Intake, Error> {
     Ok(Intake {
         journal: stack.journal.clone(),
         secrets: stack.secrets()?,
         clock: stack.clock.clone(),
-        policy: stack.policy.clone(),
+        policy: Arc::new(with_own_source(&stack.policy)?),
         registry: Arc::new(Registries::default()),
         hints: hints.clone(),
     })
+}
+
+/// The configuration, and the source that `longshore events send` speaks as.
+fn with_own_source(policy: &Policy) -> Result<Policy, Error> {
+    let mut policy = policy.clone();
+    if policy.sources.iter().any(|source| source.name == OWN_SOURCE) {
+        return Err(format!("the source `{OWN_SOURCE}` is the stack's own; give yours another name").into());
+    }
+    let own = Source { name: OWN_SOURCE.into(), provider: Provider::CloudEvents, secret: TOKEN.into() };
+    policy.sources.push(own);
+    Ok(policy)
 }
 
 /// Hints of one invocation, which go onto the bus before it ends: afterwards the sandbox stands still.

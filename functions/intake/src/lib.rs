@@ -40,3 +40,6 @@ pub use receive::Intake;
 pub use refcheck::RefCheck;
 pub use refusal::Refusal;
 pub use request::{Headers, Request};
+
+/// The host's, or the stack's, own source of events: CloudEvents that are signed with a secret of its own.
+pub const OWN_SOURCE: &str = "longshore";

@@ -18,7 +18,11 @@ fn served() -> Stage {
     let stage = Stage::open();
     let console = Arc::new(Mutex::new(stage.start("console")));
     let url = url_of(move |payload| Some(console.lock().unwrap().invoke(payload).unwrap()));
-    stage.stack("longshore", &[("ConsoleUrl", &url), ("SecretName", "longshore")]);
+    let intake = Arc::new(Mutex::new(stage.start("intake")));
+    let hooks = url_of(move |payload| Some(intake.lock().unwrap().invoke(payload).unwrap()));
+    let outputs = [("ConsoleUrl", &*url), ("IntakeUrl", &*hooks), ("SecretName", "longshore")];
+    stage.stack("longshore", &outputs);
+    stage.stack("hookless", &[outputs[0], outputs[2]]);
     stage
 }
 
@@ -182,9 +186,34 @@ fn events_are_listed_and_shown_and_the_log_of_a_build_comes_from_blobs() {
 
     assert_eq!(longshore(&stage, &["logs", "shop", "--build"]).text(), "first\nsecond\n");
     let here = longshore(&stage, &["logs", "shop"]).refused();
-    assert!(here.contains("LS0305"), "{here}");
+    assert!(here.contains("the log of prod/shop") && here.contains("LS0305"), "{here}");
     std::fs::write(stage.path("bad.toml"), "[[enviroment]]\n").unwrap();
     assert!(with(&stage, &["check", "bad.toml"], &[]).refused().contains("LS0102"), "check asks nobody");
+}
+
+#[test]
+fn an_event_is_sent_to_the_stack_by_whoever_holds_its_token() {
+    let stage = served();
+    let push = stage.push();
+    std::fs::write(stage.path("push.json"), push.to_string()).unwrap();
+    let sent = || longshore(&stage, &["events", "send", "push.json"]).json();
+    assert_eq!((sent(), sent()), (json!({ "accepted": ["push/1"] }), json!({ "accepted": ["push/1"] })));
+    let kept = stage.events("push.received");
+    assert_eq!((kept.len(), kept[0].source.as_str()), (1, "github/acme/shop"), "twice is once");
+    assert!(stage.opened("build", "any", &kept[0].id).owed);
+
+    let guessed = with(&stage, &["events", "send", "push.json"], &[("LONGSHORE_TOKEN", "guess")]).refused();
+    assert!(guessed.contains("LS0203"), "{guessed}");
+    stage.rotate("newer");
+    assert!(longshore(&stage, &["events", "send", "push.json"]).good);
+    let mut own = push.clone();
+    (own["id"], own["type"]) = (json!("push/2"), json!("dev.longshore.build.started.v1"));
+    std::fs::write(stage.path("own.json"), own.to_string()).unwrap();
+    let own = longshore(&stage, &["events", "send", "own.json"]).refused();
+    assert!(own.contains("dev.longshore.build.started.v1"), "{own}");
+    let older = longshore(&stage, &["events", "send", "push.json", "--host", "aws:hookless"]).refused();
+    assert!(older.contains("no output IntakeUrl") && older.contains("LS0503"), "{older}");
+    assert_eq!(stage.events("push.received").len() + stage.events("build.started").len(), 1);
 }
 
 #[test]

@@ -62,6 +62,20 @@ pub(crate) fn stop(stage: &Stage) {
     asks(stage, &["resume", "--env", "live"]);
 }
 
+/// Tells the stack what an outsider may say.
+pub(crate) fn say(stage: &Stage) {
+    let event = serde_json::json!({
+        "specversion": "1.0", "id": "people/resume", "source": "people", "type": "dev.longshore.request.made.v1",
+        "data": { "what": "resume", "who": "mona", "target": "live" },
+    });
+    std::fs::write(stage.folder().join("resume.json"), event.to_string()).unwrap();
+    assert_eq!(
+        asks(stage, &["events", "send", "resume.json"])["accepted"],
+        serde_json::json!(["people/resume"])
+    );
+    assert_eq!(asks(stage, &["events", "show", "people/resume"])["data"]["who"], "mona");
+}
+
 /// Pushes, and waits until the commit runs and nothing is left to do.
 pub(crate) fn release(stage: &Stage, service: usize, number: usize) {
     let push = stage.forge.push(service, number, false);

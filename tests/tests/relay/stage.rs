@@ -128,7 +128,8 @@ impl Stage {
             url_of(move |payload| invoker.ask(function, payload.clone())?.ok())
         };
         let (hooks, console) = (url("intake"), url("console"));
-        let outputs = BTreeMap::from([("ConsoleUrl", &*console), ("SecretName", &*secret)]);
+        let outputs =
+            BTreeMap::from([("ConsoleUrl", &*console), ("IntakeUrl", &*hooks), ("SecretName", &*secret)]);
         ask(testing::stack(&aws, "people", &outputs));
         Self {
             platform,

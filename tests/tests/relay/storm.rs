@@ -71,6 +71,7 @@ fn a_storm_of_pushes_and_kills_on_the_stack_loses_nothing_and_does_nothing_twice
         assert_eq!(count.prepared_again, 0, "s{service}: a commit was built twice");
     }
     people::stop(&stage);
+    people::say(&stage);
     people::look(&stage, &tips[0]);
     people::redrive(&stage);
     people::release(&stage, 1, 1_000);
