@@ -108,6 +108,9 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put a backup into a new data folder.
     Restore(RestoreArgs),
+    /// Reach a cluster of EKS with the keys of AWS that are at hand.
+    #[command(subcommand)]
+    Eks(EksCommand),
     /// Print the completions of a shell.
     Completions(CompletionsArgs),
     /// Run processes for a host; started by `up`.
@@ -381,6 +384,21 @@ pub struct RestoreArgs {
     /// The file that `backup` wrote.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// `longshore eks`
+#[derive(Debug, Clone, Subcommand)]
+pub enum EksCommand {
+    /// Print a token for the cluster, as kubectl takes it from a program (`ExecCredential`).
+    Token {
+        /// The cluster's name in EKS.
+        cluster: String,
+    },
+    /// Print a kubeconfig for the cluster, in JSON; its tokens come from `longshore eks token`.
+    Kubeconfig {
+        /// The cluster's name in EKS.
+        cluster: String,
+    },
 }
 
 /// `longshore completions`

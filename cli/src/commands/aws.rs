@@ -55,7 +55,7 @@ async fn read_token(aws: &Aws, secret: &str) -> Result<String> {
 }
 
 /// An error with its code: AWS's refusals have theirs, and `own` is that of the others.
-fn coded(error: &PortError, own: &'static str) -> anyhow::Error {
+pub(super) fn coded(error: &PortError, own: &'static str) -> anyhow::Error {
     match longshore_aws::code(error) {
         Some(_) => anyhow::anyhow!("{error}"),
         None => anyhow::anyhow!("{error} [{own}]"),
@@ -63,7 +63,7 @@ fn coded(error: &PortError, own: &'static str) -> anyhow::Error {
 }
 
 /// The account that the environment, or the profile, names.
-fn account() -> Result<Aws> {
+pub(super) fn account() -> Result<Aws> {
     let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".into());
     let settings = settings(&profile)?;
     let lookup = |name: &str| match name {
@@ -122,8 +122,9 @@ fn section(text: &str, names: &[&str]) -> BTreeMap<String, String> {
     settings
 }
 
+/// A variable of the environment that is not empty.
 #[expect(clippy::disallowed_methods, reason = "an entry point")]
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod completions;
 mod down;
+mod eks;
 mod events;
 mod find;
 mod init;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
-use crate::args::{Cli, Command, EventsCommand, Global};
+use crate::args::{Cli, Command, EksCommand, EventsCommand, Global};
 use crate::demo;
 pub(crate) use client::Client;
 pub(crate) use find::{ready, token};
@@ -64,6 +65,8 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
         Command::Hook(hook) => up::hook(hook, global),
         Command::Init(args) => init::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Eks(EksCommand::Token { cluster }) => eks::token(&cluster),
+        Command::Eks(EksCommand::Kubeconfig { cluster }) => wait(eks::kubeconfig(&cluster)),
         Command::Status => wait(status::run(&client()?, output)),
         Command::Timeline(args) => wait(timeline::run(&client()?, args, output)),
         Command::Logs(args) => wait(logs::run(&client()?, &args)),

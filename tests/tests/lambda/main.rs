@@ -6,6 +6,7 @@ mod build;
 mod console;
 mod decide;
 mod deploy;
+mod eks;
 mod http;
 mod outside;
 mod paths;

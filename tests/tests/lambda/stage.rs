@@ -138,6 +138,11 @@ impl Stage {
         gives_up(function, &variables)
     }
 
+    /// A cluster of EKS.
+    pub(crate) fn cluster(&self, name: &str) {
+        ask(testing::cluster(&self.aws, name));
+    }
+
     /// A stack with these outputs.
     pub(crate) fn stack(&self, name: &str, outputs: &[(&str, &str)]) {
         ask(testing::stack(&self.aws, name, &outputs.iter().copied().collect()));

@@ -1,5 +1,5 @@
 //! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager,
-//! images in ECR and what it found in them, builds in CodeBuild.
+//! images in ECR and what it found in them, builds in CodeBuild; and the way into clusters of EKS.
 //!
 //! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
 //! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself
@@ -8,6 +8,7 @@
 mod account;
 mod blobs;
 mod codebuild;
+mod eks;
 mod failure;
 mod http;
 mod journal;
@@ -26,6 +27,7 @@ pub mod testing;
 pub use account::{Account, AccountError, Aws, Keys};
 pub use blobs::S3Blobs;
 pub use codebuild::{BuildProject, CodeBuilder};
+pub use eks::{Cluster, ClusterToken};
 pub use failure::code;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
 pub use kept::KeptSecrets;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::{
@@ -35,6 +35,8 @@ pub(crate) struct Plain {
 /// What a service answered.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// The code of a refusal, from services that name it in a header.
+    pub(crate) code: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -71,9 +73,32 @@ impl Plain {
         }
         let response = self.http.call(request).await?;
         let status = response.status().as_u16();
+        // Behind the code may stand an address.
+        let code = response.headers().get("x-amzn-errortype").and_then(|kind| kind.split(':').next());
+        let code = code.unwrap_or_default().to_owned();
         let body = ByteStream::new(response.into_body()).collect();
         let body = tokio::time::timeout(self.answer_within, body).await??;
-        Ok(Answer { status, body: body.to_vec() })
+        Ok(Answer { status, code, body: body.to_vec() })
+    }
+
+    /// An address that asks `uri` in our name, once GET is sent there with these headers within this time.
+    pub(crate) fn presigned(
+        &self,
+        uri: &str,
+        headers: &[(&str, &str)],
+        within: Duration,
+    ) -> Result<String, Failure> {
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(within);
+        let params =
+            SigningParams::builder().identity(&self.identity).region(&self.region).name(self.service);
+        let params = params.time(SystemTime::from(self.clock.now())).settings(settings).build()?.into();
+        let body = SignableBody::Bytes(&[]);
+        let signable = SignableRequest::new("GET", uri, headers.iter().copied(), body)?;
+        let mut request = http::Request::get(uri).body(())?;
+        sign(signable, &params)?.into_parts().0.apply_to_request_http1x(&mut request);
+        Ok(request.uri().to_string())
     }
 
     /// The headers that sign a request.

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Result<BTreeMap<String, String>, PortError> {
-        read(&Answer { status, body: body.into() }, "shop", "eu-west-1")
+        read(&Answer { status, code: String::new(), body: body.into() }, "shop", "eu-west-1")
     }
 
     #[test]

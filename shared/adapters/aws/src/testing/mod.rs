@@ -122,7 +122,7 @@ pub async fn rotate(aws: &Aws, name: &str, values: &BTreeMap<&str, &str>) {
 /// Makes a bucket; moto makes one for whoever names it in a path.
 pub async fn bucket(aws: &Aws, name: &str) {
     // Elsewhere S3 wants to be told the region once more.
-    ask(aws, "us-east-1/s3", &format!("PUT /{name}"), String::new()).await;
+    ask(aws, "us-east-1/s3", &format!("PUT /{name}"), ("text/plain", String::new())).await;
 }
 
 /// Makes a stack with these outputs, and nothing in it that matters.
@@ -133,17 +133,23 @@ pub async fn stack(aws: &Aws, name: &str, outputs: &BTreeMap<&str, &str>) {
     let template = json!({ "Resources": { "Nothing": handle }, "Outputs": outputs }).to_string();
     let encoded = template.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     let form = format!("Action=CreateStack&Version=2010-05-15&StackName={name}&TemplateBody={encoded}");
-    ask(aws, &format!("{}/cloudformation", aws.account.region), "POST /", form).await;
+    ask(
+        aws,
+        &format!("{}/cloudformation", aws.account.region),
+        "POST /",
+        ("application/x-www-form-urlencoded", form),
+    )
+    .await;
 }
 
 /// One plain request to a region's service of moto, which looks at no signature.
-async fn ask(aws: &Aws, service: &str, line: &str, form: String) {
+async fn ask(aws: &Aws, service: &str, line: &str, (kind, body): (&str, String)) {
     let address = endpoint(aws).trim_start_matches("http://").to_owned();
     let signed = format!("AWS4-HMAC-SHA256 Credential=AKIATEST/20261124/{service}/aws4_request");
     let request = format!(
         "{line} HTTP/1.1\r\nhost: {address}\r\nauthorization: {signed}\r\ncontent-length: {}\r\n\
-         content-type: application/x-www-form-urlencoded\r\nconnection: close\r\n\r\n{form}",
-        form.len()
+         content-type: {kind}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
     );
     // Whoever answers may need this thread.
     let answer = tokio::task::spawn_blocking(move || {
@@ -169,6 +175,19 @@ pub async fn project(aws: &Aws, name: &str) {
     let project = client.create_project().name(name).source(source).artifacts(artifacts);
     let role = "arn:aws:iam::123456789012:role/longshore-codebuild";
     project.environment(environment).service_role(role).send().await.unwrap();
+}
+
+/// Makes a cluster of EKS, without anything behind it.
+pub async fn cluster(aws: &Aws, name: &str) {
+    let role = "arn:aws:iam::123456789012:role/cluster";
+    let asked = json!({ "name": name, "roleArn": role, "resourcesVpcConfig": { "subnetIds": ["subnet-1"] } });
+    ask(
+        aws,
+        &format!("{}/eks", aws.account.region),
+        "POST /clusters",
+        ("application/json", asked.to_string()),
+    )
+    .await;
 }
 
 /// Makes a repository of ECR.
