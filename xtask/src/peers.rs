@@ -147,6 +147,15 @@ const CRANE: go::Command = go::Command {
     version: "v0.22.1",
 };
 
+/// What renders manifests in builds.
+const HELM: go::Command =
+    go::Command { program: "helm", package: "helm.sh/helm/v4/cmd/helm", version: "v4.3.1" };
+const KUSTOMIZE: go::Command =
+    go::Command { program: "kustomize", package: "sigs.k8s.io/kustomize/kustomize/v5", version: "v5.8.2" };
+
+/// What the tests need that Go builds.
+const FROM_GO: [go::Command; 3] = [CRANE, HELM, KUSTOMIZE];
+
 /// Cargo's helpers, as far as they could be brought.
 pub(crate) struct Tools {
     pub(crate) nextest: Option<PathBuf>,
@@ -177,7 +186,9 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     for module in &MODULES {
         step(&format!("peer {} {}", module.program, module.version), || module.bring(context))?;
     }
-    step(&format!("peer {} {}", CRANE.program, CRANE.version), || CRANE.bring(context))?;
+    for command in &FROM_GO {
+        step(&format!("peer {} {}", command.program, command.version), || command.bring(context))?;
+    }
     Ok(tools)
 }
 
@@ -185,7 +196,7 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
 pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
     let modules = MODULES.iter().map(|module| module.path(context));
-    let all = unpacked.chain(modules).chain([CRANE.path(context)]);
+    let all = unpacked.chain(modules).chain(FROM_GO.iter().map(|command| command.path(context)));
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
@@ -237,7 +248,9 @@ fn list(context: &Context) {
         let there = module.is_there(context).then(|| module.path(context).display().to_string());
         say(format!("{} {}", module.program, module.version), there);
     }
-    say(format!("{} {}", CRANE.program, CRANE.version), file(CRANE.path(context)));
+    for command in &FROM_GO {
+        say(format!("{} {}", command.program, command.version), file(command.path(context)));
+    }
     for package in debian::ALL {
         say(
             format!("{} >= {}.{}", package.program, package.least.0, package.least.1),

@@ -76,6 +76,7 @@ impl Watcher for Pushes {
             platforms: change.platforms.clone(),
             service: None,
             commit: None,
+            manifests_ref: None,
             forced: false,
             actor: None,
         };

@@ -10,7 +10,7 @@ use longshore_events::types::{ImagePushed, PushReceived};
 use longshore_forge::testing::LikeForge;
 use longshore_intake::sign;
 use longshore_policy::ForgeKind;
-use longshore_ports::Secret;
+use longshore_ports::{BlobRef, Secret};
 
 use crate::common::http::send;
 use crate::forge::{Forge, full_name, git};
@@ -57,7 +57,7 @@ impl Story {
         for path in paths {
             let path = work.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, number.to_string()).unwrap();
+            fs::write(path, format!("kind: {number}\n")).unwrap();
         }
         let push = self.forge.push(0, number, false);
         let before = if number == 0 { "0".repeat(40) } else { git(&work, &["rev-parse", "HEAD~1"]) };
@@ -124,6 +124,7 @@ name = "s0"
 repository = "{name}"
 watch = ["src/**"]
 prepare = "touch service commit"
+manifests = {{ files = ["deploy"] }}
 [[service]]
 name = "tools"
 image = "tools"
@@ -150,21 +151,32 @@ fn webhook(commit: &str, before: &str) -> String {
 #[test]
 fn a_truncated_push_is_built_by_what_the_forge_says_it_touches() {
     let story = Story::begin();
-    let first = story.push(0, &["src/main.rs"]);
+    let first = story.push(0, &["src/main.rs", "deploy/service.yaml"]);
     let (image, built) = story.image(&first);
     assert!(built);
+    let manifests = image.manifests_ref.clone().unwrap();
+    assert_eq!(manifests, BlobRef::of(b"---\nkind: 0\n\n").0.as_str(), "they are kept by their content");
     story.api.asked();
 
     let elsewhere = story.push(1, &["docs/a.md"]);
     assert!(story.received(&elsewhere).paths_truncated && story.received(&elsewhere).paths.is_empty());
     let (same, built) = story.image(&elsewhere);
     assert_eq!((same.digest, built), (image.digest, false), "nothing that is watched was touched");
+    assert_eq!(same.manifests_ref, Some(manifests), "they stand for it, too");
     let compared = format!("/compare/{first}...{elsewhere}");
     let asked = story.api.asked();
     assert!(asked.iter().any(|path| path.contains(&compared)), "{asked:?}");
 
     let touched = story.push(2, &["src/main.rs"]);
     assert!(story.image(&touched).1);
+    let (image, built) = story.image(&story.push(4, &["deploy/service.yaml"]));
+    let manifests = BlobRef::of(b"---\nkind: 4\n\n").0.to_string();
+    assert_eq!(
+        (image.manifests_ref, built),
+        (Some(manifests), true),
+        "what manifests are made of is watched"
+    );
+    story.api.asked();
 
     let many: Vec<String> = (0..300).map(|n| format!("docs/{n}")).collect();
     let many = story.push(3, &many.iter().map(String::as_str).collect::<Vec<_>>());

@@ -97,6 +97,7 @@ fn build(context: &Context<'_>, state: State, push: &Push) -> Decided {
         let fact = BuildFinished {
             image: Some(image.image.clone()),
             digest: Some(image.digest.clone()),
+            manifests_ref: image.manifests_ref.clone(),
             ..finished(context, BuildOutcome::Unchanged)
         };
         let decided = ended(state, image);
@@ -141,12 +142,14 @@ fn succeeded(context: &Context<'_>, mut state: State, built: &Built) -> Decided 
         platforms: built.platforms.clone(),
         service: Some(context.order.service.clone()),
         commit: Some(context.order.commit.clone()),
+        manifests_ref: built.manifests_ref.clone(),
         forced: push.as_ref().is_some_and(|push| push.forced),
         actor: push.as_ref().and_then(|push| push.actor.clone()),
     };
     let fact = BuildFinished {
         image: Some(context.image.clone()),
         digest: Some(built.digest.clone()),
+        manifests_ref: built.manifests_ref.clone(),
         logs_ref: built.logs_ref.clone(),
         times: Some(built.times),
         ..finished(context, BuildOutcome::Succeeded)
@@ -232,6 +235,7 @@ fn finished(context: &Context<'_>, outcome: BuildOutcome) -> BuildFinished {
         reason: None,
         image: None,
         digest: None,
+        manifests_ref: None,
         logs_ref: None,
         times: None,
     }

@@ -113,6 +113,9 @@ impl Unit {
     }
 }
 
+/// Where the manifests lie that were rendered with the image.
+const MANIFESTS: &str = "sha256:f7846f55cf23e14eebeab5b4e1550cad5b509e3348fbc4efa3a1413d393cb650";
+
 fn built() -> BuildStatus {
     BuildStatus::Succeeded(Built {
         image: ImageName::new("shop").unwrap(),
@@ -120,6 +123,7 @@ fn built() -> BuildStatus {
         digest: digest(),
         media_type: "application/vnd.oci.image.manifest.v1+json".into(),
         platforms: Vec::new(),
+        manifests_ref: Some(MANIFESTS.into()),
         logs_ref: None,
         times: BuildTimes::default(),
     })
@@ -204,6 +208,7 @@ fn a_push_that_touches_nothing_of_the_service_says_its_last_image_again() {
         platforms: Vec::new(),
         service: Some(ServiceName::new("shop").unwrap()),
         commit: Some(CommitId::new("2".repeat(40)).unwrap()),
+        manifests_ref: Some(MANIFESTS.into()),
         forced: false,
         actor: None,
     };
@@ -211,6 +216,7 @@ fn a_push_that_touches_nothing_of_the_service_says_its_last_image_again() {
     unit.hears(false);
     assert_eq!(unit.started, 0);
     assert_eq!(unit.images()[0].commit, Some(commit()));
+    assert_eq!(unit.images()[0].manifests_ref.as_deref(), Some(MANIFESTS), "they stand for it too");
 }
 
 /// What this build stores, and that what any release stored loads.

@@ -20,6 +20,7 @@ pub(crate) fn build(stack: &LambdaStack) -> Result<Build, Error> {
     let project = BuildProject {
         name: required("LONGSHORE_CODEBUILD_PROJECT")?,
         secret: required("LONGSHORE_BUILD_SECRET").ok().filter(|name| !name.is_empty()),
+        bucket: stack.bucket()?,
     };
     let builder =
         CodeBuilder::new(&stack.aws, project, stack.policy.clone(), stack.blobs()?, stack.clock.clone());

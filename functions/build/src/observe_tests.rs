@@ -65,6 +65,7 @@ impl Facts for LastImage {
             platforms: Vec::new(),
             service: Some(ServiceName::new("shop").unwrap()),
             commit: Some(commit("1")),
+            manifests_ref: None,
             forced: false,
             actor: None,
         };

@@ -118,6 +118,7 @@ impl Tagged {
             platforms: names.platforms,
             service: None,
             commit: None,
+            manifests_ref: None,
             forced: false,
             actor: None,
         };

@@ -60,6 +60,7 @@ impl Unit {
             platforms: Vec::new(),
             service: None,
             commit: None,
+            manifests_ref: None,
             forced: false,
             actor: None,
         };

@@ -8,6 +8,7 @@ use toml_span::{Error, ErrorKind, Span, Spanned};
 
 use crate::fault::{Code, Fault, Faults, Wrong};
 use crate::gates;
+use crate::manifests::{self, Manifests};
 use crate::policy::{
     Environment, Forge, Host, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
 };
@@ -19,7 +20,8 @@ use crate::url;
 use crate::watch::{self, Watch};
 
 /// Keys of a service that only say how to build it.
-const BUILD_KEYS: &[&str] = &["path", "watch", "prepare", "test", "dockerfile", "args", "secrets", "timeout"];
+const BUILD_KEYS: &[&str] =
+    &["path", "watch", "prepare", "test", "dockerfile", "args", "secrets", "manifests", "timeout"];
 
 /// Checks the text of a configuration; `file` is its name for messages.
 ///
@@ -189,17 +191,28 @@ fn service_source(keys: &Keys<'_>, repositories: &Names<'_>) -> Option<ServiceSo
     let dockerfile = keys.parsed("dockerfile", rules::dockerfile);
     let args = keys.map("args", rules::variable);
     let secrets = keys.each("secrets", rules::secret);
+    let manifests = if keys.has("manifests") { Some(keys.table("manifests")) } else { None };
+    let manifests = manifests.map(|keys| manifests::read(&keys?));
     let timeout = keys.millis("timeout");
+    // `None` inside is a fault that was noted.
+    let manifests = match manifests {
+        Some(manifests) => Some(manifests?),
+        None => None,
+    };
+    let watch = watch?;
+    let rendered = manifests.iter().filter(|_| !watch.is_empty()).flat_map(Manifests::globs);
+    let watch = Watch::of(rendered.chain(watch.iter().cloned()).collect());
     Some(ServiceSource {
         // A name that breaks its rule was noted where the repository is defined.
         repository: repository.and_then(|name| rules::repository(name.value).ok())?,
         path: path?,
-        watch: Watch::of(watch?),
+        watch,
         prepare,
         test,
         dockerfile: dockerfile?,
         args: args?,
         secrets: secrets?,
+        manifests,
         timeout_ms: timeout?,
     })
 }

@@ -56,11 +56,13 @@ pub enum Code {
     NotAtForge,
     /// Environments whose order makes no sense.
     Promotion,
+    /// Manifests that come from nowhere, or from two places.
+    Manifests,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -83,6 +85,7 @@ impl Code {
         Self::NotText,
         Self::NotAtForge,
         Self::Promotion,
+        Self::Manifests,
     ];
 }
 

@@ -17,6 +17,7 @@ mod check;
 mod fault;
 mod gates;
 mod init;
+mod manifests;
 mod policy;
 mod read;
 mod rules;
@@ -31,6 +32,7 @@ mod watch;
 pub use check::{check, check_bytes};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
+pub use manifests::{MAX_MANIFESTS, Manifests};
 pub use policy::{
     ApprovalPolicy, Environment, Forge, ForgeKind, GatePolicy, Host, Person, Policy, Probe, Promotion,
     Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Strategy, Waiver,

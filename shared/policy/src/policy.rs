@@ -10,8 +10,8 @@ use longshore_events::{
     types::{ImagePushed, Severity},
 };
 
-use crate::Watch;
 use crate::rules::PROVIDERS;
+use crate::{Manifests, Watch};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,6 +209,8 @@ pub struct ServiceSource {
     pub args: BTreeMap<String, String>,
     /// The names of the secrets that the Dockerfile's RUN may mount.
     pub secrets: Vec<String>,
+    /// How the Kubernetes manifests come to be that belong to the image; `None` when it has none.
+    pub manifests: Option<Manifests>,
     /// How long the whole build may take, in milliseconds.
     pub timeout_ms: u64,
 }

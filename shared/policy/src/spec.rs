@@ -339,6 +339,12 @@ pub(crate) static SERVICE: Spec = Spec {
             Need::Texts(&[]),
             "Secrets that the Dockerfile mounts with RUN --mount=type=secret,id=NAME; no layer holds them.",
         ),
+        key(
+            "manifests",
+            Kind::Table(&MANIFESTS),
+            Need::Optional,
+            "The Kubernetes manifests that are rendered with each build, and kept with its image. Without it: none.",
+        ),
         key("timeout", Kind::Duration(1_000), Need::Text("10m"), "How long the whole build may take."),
         key(
             "image",
@@ -348,6 +354,33 @@ pub(crate) static SERVICE: Spec = Spec {
         ),
         key("tag", Kind::Text, Need::Text("latest"), "The tag that is followed, for an image from outside."),
         key("run", Kind::Table(&RUN), Need::Optional, "How it runs."),
+    ],
+};
+
+pub(crate) static MANIFESTS: Spec = Spec {
+    title: "[service.manifests]",
+    about: "The Kubernetes manifests of a service: one of `helm`, `kustomize` and `files`. Paths are relative to the \
+            repository's root.",
+    keys: &[
+        key("helm", Kind::Text, Need::Optional, "The folder of a chart, rendered by `helm template`."),
+        key(
+            "values",
+            Kind::Texts,
+            Need::Texts(&[]),
+            "Files of values for the chart; the last one counts most.",
+        ),
+        key(
+            "kustomize",
+            Kind::Text,
+            Need::Optional,
+            "The folder of a kustomization, rendered by `kustomize build`.",
+        ),
+        key(
+            "files",
+            Kind::Texts,
+            Need::Optional,
+            "Files, and folders with .yaml, .yml and .json files, that are taken as they are.",
+        ),
     ],
 };
 
@@ -451,13 +484,14 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 13] = [
+pub(crate) const ALL: [&Spec; 14] = [
     &ROOT,
     &HOST,
     &SCAN,
     &SOURCE,
     &REPOSITORY,
     &SERVICE,
+    &MANIFESTS,
     &RUN,
     &READY,
     &HEALTH,

@@ -62,6 +62,9 @@ pub struct Built {
     pub media_type: String,
     /// The manifests of an index.
     pub platforms: Vec<PlatformDigest>,
+    /// The Kubernetes manifests that were rendered with it, in Blobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests_ref: Option<String>,
     /// The log, in Blobs.
     pub logs_ref: Option<String>,
     /// How long the parts took.

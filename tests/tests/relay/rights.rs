@@ -30,6 +30,7 @@ const RARE: &[(&str, &str, &str, &str)] = &[
     ("scan", "dynamodb:GetItem", "", "an event that came while its unit was busy is read"),
     ("scan", "inspector2:ListCoverage", "", "ECR asks Inspector as the function, where Inspector scans"),
     ("scan", "inspector2:ListFindings", "", "ECR asks Inspector as the function, where Inspector scans"),
+    ("build", "s3:GetObject", "/builds/", "no service of the storm renders manifests"),
     ("build", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
     ("deploy", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
     ("refcheck", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),

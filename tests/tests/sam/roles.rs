@@ -18,6 +18,9 @@ const WILDCARDS: &[(&str, &str)] = &[
     ("ScanRole", "repository/${RepositoryPrefix}/*"),
     // What Inspector knows is asked without a resource.
     ("ScanRole", "*"),
+    // Manifests of builds are named by their builds.
+    ("BuildRole", "${Bucket.Arn}/builds/*"),
+    ("BuilderRole", "${Bucket.Arn}/builds/*"),
     // Large data is named by its content.
     ("BuildRole", "${Bucket.Arn}/blobs/*"),
     ("ConsoleRole", "${Bucket.Arn}/blobs/*"),

@@ -102,6 +102,7 @@ impl Unit {
             platforms: Vec::new(),
             service: Some(ServiceName::new("shop").unwrap()),
             commit: Some(commit(digit)),
+            manifests_ref: None,
             forced: false,
             actor: Some("mona".into()),
         }));

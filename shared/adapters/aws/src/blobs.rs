@@ -28,13 +28,8 @@ impl S3Blobs {
     /// The blobs of a bucket. `clock` gives the time that requests are signed with.
     pub fn new(aws: &Aws, bucket: &str, clock: Arc<dyn Clock>) -> Self {
         let region = aws.account.region.clone();
-        let base = if let Some(endpoint) = &aws.account.endpoint {
-            format!("{}/{bucket}", endpoint.trim_end_matches('/'))
-        } else {
-            let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-            format!("https://{bucket}.s3.{region}.amazonaws.com{suffix}")
-        };
-        Self { plain: Plain::new(aws, "s3", clock), place: format!("the bucket {bucket}"), region, base }
+        let place = format!("the bucket {bucket}");
+        Self { plain: Plain::new(aws, "s3", clock), place, region, base: base(aws, bucket) }
     }
 
     async fn call(
@@ -46,7 +41,7 @@ impl S3Blobs {
     ) -> Result<Vec<u8>, PortError> {
         let uri = format!("{}/blobs/sha256/{}", self.base, blob.0.hex());
         let call = Call { operation, action, resource: &self.place, region: &self.region };
-        let answer = self.plain.send(method, &uri, None, body).await.map_err(|error| silent(call, error))?;
+        let answer = self.plain.send(method, &uri, &[], body).await.map_err(|error| silent(call, error))?;
         if answer.status == 200 {
             return Ok(answer.body);
         }
@@ -54,7 +49,17 @@ impl S3Blobs {
     }
 }
 
-fn refused(call: Call<'_>, answer: &Answer) -> PortError {
+/// Where a bucket is.
+pub(crate) fn base(aws: &Aws, bucket: &str) -> String {
+    let region = &aws.account.region;
+    if let Some(endpoint) = &aws.account.endpoint {
+        return format!("{}/{bucket}", endpoint.trim_end_matches('/'));
+    }
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://{bucket}.s3.{region}.amazonaws.com{suffix}")
+}
+
+pub(crate) fn refused(call: Call<'_>, answer: &Answer) -> PortError {
     let text = String::from_utf8_lossy(&answer.body);
     let (code, message) = (element(&text, "Code"), element(&text, "Message"));
     // Who may not list a bucket is told so of what is not in it, and no function may.

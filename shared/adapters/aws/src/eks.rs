@@ -80,7 +80,7 @@ impl Aws {
     pub async fn cluster(&self, name: &str, clock: Arc<dyn Clock>) -> Result<Cluster, PortError> {
         check(DESCRIBE, name)?;
         let uri = format!("{}/clusters/{name}", self.address("eks"));
-        let answer = Plain::new(self, "eks", clock).send("GET", &uri, None, Vec::new()).await;
+        let answer = Plain::new(self, "eks", clock).send("GET", &uri, &[], Vec::new()).await;
         let region = &self.account.region;
         let answer = answer.map_err(|error| silent(call("EKS", region), error))?;
         read(&answer, name, region)

@@ -68,8 +68,15 @@ impl LambdaStack {
     /// # Errors
     /// When the variable that names their bucket is not set.
     pub fn blobs(&self) -> Result<Arc<S3Blobs>, Error> {
-        let bucket = required("LONGSHORE_BUCKET")?;
-        Ok(Arc::new(S3Blobs::new(&self.aws, &bucket, self.clock.clone())))
+        Ok(Arc::new(S3Blobs::new(&self.aws, &self.bucket()?, self.clock.clone())))
+    }
+
+    /// The bucket's name.
+    ///
+    /// # Errors
+    /// When the variable that names it is not set.
+    pub fn bucket(&self) -> Result<String, Error> {
+        required("LONGSHORE_BUCKET")
     }
 
     /// A frame over the journal and the blobs.

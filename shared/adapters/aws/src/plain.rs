@@ -58,15 +58,15 @@ impl Plain {
         &self,
         method: &str,
         uri: &str,
-        content_type: Option<&'static str>,
+        headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
         let sum = BlobRef::of(&body);
         let mut request = HttpRequest::new(SdkBody::from(body));
         request.set_method(method)?;
         request.set_uri(uri)?;
-        if let Some(kind) = content_type {
-            request.headers_mut().insert("content-type", kind);
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.clone());
         }
         for (name, value) in self.signature(method, uri, sum.0.hex())? {
             request.headers_mut().insert(name, value);

@@ -38,7 +38,7 @@ impl Aws {
         let form = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
         let uri = format!("{}/", address.trim_end_matches('/'));
         let plain = Plain::new(self, "cloudformation", clock);
-        let answer = plain.send("POST", &uri, Some(FORM), form.into_bytes()).await;
+        let answer = plain.send("POST", &uri, &[("content-type", FORM.to_owned())], form.into_bytes()).await;
         let answer = answer.map_err(|error| silent(call("CloudFormation", region), error))?;
         read(&answer, stack, region)
     }

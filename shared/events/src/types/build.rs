@@ -37,6 +37,9 @@ wire! {
         /// The image's digest.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub digest: Option<Digest>,
+        /// The Kubernetes manifests that were rendered with it, in Blobs: YAML.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub manifests_ref: Option<String>,
         /// The log, in Blobs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub logs_ref: Option<String>,

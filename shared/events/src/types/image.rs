@@ -24,6 +24,9 @@ wire! {
         /// The commit that it was built from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub commit: Option<CommitId>,
+        /// The Kubernetes manifests that were rendered with it, in Blobs: YAML.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub manifests_ref: Option<String>,
         /// The push that led to it was forced: the branch may have gone back to an older commit.
         #[serde(default)]
         pub forced: bool,

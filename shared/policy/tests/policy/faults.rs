@@ -29,7 +29,7 @@ fn service(line: &str) -> String {
 #[test]
 fn codes_are_numbered_without_gaps() {
     let codes: Vec<_> = Code::ALL.iter().map(ToString::to_string).collect();
-    let expected: Vec<_> = (101..=122).map(|number| format!("LS0{number}")).collect();
+    let expected: Vec<_> = (101..=123).map(|number| format!("LS0{number}")).collect();
     assert_eq!(codes, expected);
 }
 
@@ -298,4 +298,36 @@ fn people_have_tokens_of_their_own_and_places_where_their_word_counts() {
     assert_one(&person("[[person]]\nname = \"ann\""), "LS0106", "ann");
     let gate = |line: &str| format!("{REST}[[environment]]\nname = \"live\"\n[environment.gate]\n{line}\n");
     assert_one(&gate("author = \"yes\""), "LS0107", "yes");
+}
+
+#[test]
+fn manifests_come_from_one_place() {
+    let manifests = |keys: &str| service(&format!("[service.manifests]\n{keys}"));
+    assert_one(&manifests("helm = \"a\"\nkustomize = \"b\""), "LS0123", "b");
+    assert_one(&manifests("kustomize = \"b\"\nvalues = [\"v\"]"), "LS0123", "[\"v\"]");
+    assert_one(&manifests("files = []"), "LS0123", "[]");
+    assert!(
+        assert_one(&manifests(""), "LS0123", "[service.manifests]").message.contains("come from nowhere")
+    );
+    assert_one(&manifests("files = [\"../up\"]"), "LS0110", "../up");
+    assert_one(
+        &service("image = \"x\"").replace("repository = \"shop\"\n", "manifests = { helm = \"a\" }\n"),
+        "LS0115",
+        "{ helm = \"a\" }",
+    );
+}
+
+#[test]
+fn what_manifests_are_made_of_is_watched_where_anything_is() {
+    let touched = |lines: &str, path: &str| {
+        let policy = check(&service(lines), "f").unwrap();
+        policy.services[0].source.as_ref().unwrap().watch.touched_by([path])
+    };
+    let helm = "watch = [\"src/**\"]\nmanifests = { helm = \"chart[1]\", values = [\"live.yaml\"] }";
+    for (path, is) in
+        [("src/a", true), ("chart[1]/x/y", true), ("live.yaml", true), ("chart1/x", false), ("b", false)]
+    {
+        assert_eq!(touched(helm, path), is, "{path}");
+    }
+    assert!(touched("manifests = { files = [\"deploy\"] }", "anything"), "without `watch` all is watched");
 }

@@ -66,11 +66,15 @@ fn the_commented_defaults_are_the_real_defaults() {
     assert_eq!(checked(&without), checked(&with));
 }
 
+/// Of these a table has one alone, and the sample shows another.
+const ALTERNATIVES: [&str; 2] =
+    ["the file / service / manifests / files", "the file / service / manifests / kustomize"];
+
 #[test]
 fn every_known_key_is_in_the_sample() {
     let whole = sample(true);
     let root = to_json(&toml_span::parse(&whole).unwrap());
-    assert_eq!(missing(&schema(), &root, "the file"), Vec::<String>::new());
+    assert_eq!(missing(&schema(), &root, "the file"), ALTERNATIVES);
 }
 
 /// The keys of the schema that the value lacks.

@@ -76,6 +76,7 @@ impl FakeBuilder {
             digest: self.digest(&build.order),
             media_type: "application/vnd.oci.image.manifest.v1+json".into(),
             platforms: Vec::new(),
+            manifests_ref: None,
             logs_ref: None,
             times: BuildTimes::default(),
         })

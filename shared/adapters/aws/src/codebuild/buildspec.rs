@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 
 use longshore_events::{CommitId, ImageName};
-use longshore_policy::{ForgeKind, Repository, Service, ServiceSource};
+use longshore_policy::{ForgeKind, MAX_MANIFESTS, Repository, Service, ServiceSource};
 use serde_json::{Value, json};
 
 use crate::registry::place;
@@ -20,6 +20,11 @@ const SOURCE: &str = "\"$LONGSHORE_SRC\"";
 /// The tag of the layers that builds share.
 const CACHE: &str = "longshore-cache";
 const GIT_TOKEN: &str = "LONGSHORE_GIT_TOKEN";
+/// Where the manifests lie in the build.
+const RENDERED: &str = "\"$LONGSHORE_SRC.yaml\"";
+/// What renders, where the image of CodeBuild does not have it: Go, which it has, checks what it brings.
+const HELM: &str = "helm.sh/helm/v4/cmd/helm@v4.3.1";
+const KUSTOMIZE: &str = "sigs.k8s.io/kustomize/kustomize/v5@v5.8.2";
 /// What CodeBuild takes as a time limit, in minutes.
 const MINUTES: (i32, i32) = (5, 480);
 
@@ -32,6 +37,8 @@ pub(super) struct Job<'a> {
     pub(super) commit: &'a CommitId,
     /// The secret whose values builds may read.
     pub(super) secret: Option<&'a str>,
+    /// The bucket and the name under which rendered manifests are handed over.
+    pub(super) handover: (&'a str, &'a str),
 }
 
 /// What CodeBuild is given.
@@ -39,6 +46,8 @@ pub(super) struct Recipe<'a> {
     pub(super) image: &'a ImageName,
     /// The time limit.
     pub(super) minutes: i32,
+    /// It renders manifests, and hands them over.
+    pub(super) renders: bool,
     /// Variables, each with the place of its value in Secrets Manager.
     pub(super) secrets: Vec<(String, String)>,
     phases: [Vec<String>; 4],
@@ -62,11 +71,12 @@ impl<'a> Job<'a> {
         Ok(Recipe {
             image,
             minutes,
+            renders: self.source.manifests.is_some(),
             secrets: self.secrets()?,
             phases: [
                 self.fetch(url, &login(image, ecr.region)),
                 self.command("prepare", self.source.prepare.as_deref()),
-                self.command("test", self.source.test.as_deref()),
+                [self.command("test", self.source.test.as_deref()), self.render()].concat(),
                 self.pack(),
             ],
         })
@@ -87,13 +97,21 @@ impl<'a> Job<'a> {
         needed.map(value).collect()
     }
 
-    /// Fetches the commit, unless its image is there.
+    /// Fetches the commit, unless its image is there, and its manifests where it has some.
     fn fetch(self, url: &str, login: &str) -> Vec<String> {
         let (image, commit) = (&self.service.image, self.commit);
         let git = format!("git -C {SOURCE}");
         let credentials = self.credentials(url);
+        let rendered = self.source.manifests.as_ref().map_or_else(String::new, |_| {
+            let (bucket, name) = self.handover;
+            format!(
+                " && aws s3api head-object --bucket {} --key {} >/dev/null 2>&1",
+                word(bucket),
+                word(name)
+            )
+        });
         let unless_there = format!(
-            "if docker buildx imagetools inspect {image}:{commit} >/dev/null 2>&1; then LONGSHORE_DONE=yes; \
+            "if docker buildx imagetools inspect {image}:{commit} >/dev/null 2>&1{rendered}; then LONGSHORE_DONE=yes; \
              echo 'longshore: the image is there'; fi"
         );
         vec![
@@ -151,6 +169,41 @@ impl<'a> Job<'a> {
         );
         let run = format!("cd {} && env -i {environment} {}", self.context(), words.join(" "));
         vec![format!("test -n \"$LONGSHORE_DONE\" || ( {run} )")]
+    }
+
+    /// Renders the manifests, and hands them over before the image is pushed: where there is an image, they are there.
+    fn render(self) -> Vec<String> {
+        let Some(manifests) = &self.source.manifests else { return Vec::new() };
+        let unless_there = "test -n \"$LONGSHORE_DONE\" ||";
+        let command = manifests.command(&self.service.name);
+        let module = match command[0].as_str() {
+            "helm" => Some(HELM),
+            "kustomize" => Some(KUSTOMIZE),
+            _ => None,
+        };
+        let bring = module.map(|module| {
+            let program = &command[0];
+            format!(
+                "{unless_there} command -v {program} >/dev/null || GOBIN=/usr/local/bin go install {module}"
+            )
+        });
+        let words: Vec<_> = command.iter().map(|one| word(one)).collect();
+        // Nothing that an image of CodeBuild may have set up: neither plugins nor repositories.
+        let home = "HOME=\"$LONGSHORE_SRC.home\" XDG_CONFIG_HOME=\"$LONGSHORE_SRC.home\"";
+        let render = format!(
+            "cd {SOURCE} && ulimit -f {} && env -i PATH=\"$PATH\" {home} {} > {RENDERED}",
+            MAX_MANIFESTS / 1024 + 1,
+            words.join(" ")
+        );
+        let check = format!(
+            "test \"$(stat -c %s {RENDERED})\" -le {MAX_MANIFESTS} && grep -q -e '^kind:' -e '{{' {RENDERED} || \
+             {{ echo 'longshore: there is no manifest in what was rendered, or more than {MAX_MANIFESTS} bytes' >&2; false; }}"
+        );
+        let (bucket, name) = self.handover;
+        let place = format!("s3://{bucket}/{name}");
+        let hand_over = format!("aws s3 cp --only-show-errors {RENDERED} {}", word(&place));
+        let rest = [format!("( {render} )"), format!("{{ {check}; }}"), hand_over];
+        bring.into_iter().chain(rest.map(|one| format!("{unless_there} {one}"))).collect()
     }
 
     fn pack(self) -> Vec<String> {

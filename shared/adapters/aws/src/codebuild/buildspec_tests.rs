@@ -52,7 +52,8 @@ fn recipe<'a>(policy: &'a Policy, commit: &'a CommitId) -> Result<Recipe<'a>, St
 fn job<'a>(policy: &'a Policy, commit: &'a CommitId, secret: Option<&'a str>) -> Job<'a> {
     let service = policy.service(&ServiceName::new("shop").unwrap()).unwrap();
     let source = service.source.as_ref().unwrap();
-    Job { service, source, repository: policy.repository(&source.repository).unwrap(), commit, secret }
+    let repository = policy.repository(&source.repository).unwrap();
+    Job { service, source, repository, commit, secret, handover: ("longshore-bucket", "builds/1.yaml") }
 }
 
 fn policy(text: &str) -> Policy {
@@ -93,6 +94,14 @@ fn what_codebuild_cannot_do_is_refused_by_name() {
     assert!(refusal(FULL, None).contains("needs the secret \"gitlab-api\""));
 }
 
+/// In the place of AWS's command: a password, and a bucket in the folder of the machine.
+const AWS: &str = "case \"$1 $2\" in
+  'ecr get-login-password') echo password ;;
+  's3 cp') mkdir -p \"$(dirname \"$HOME/${5#s3://}\")\" && cp \"$4\" \"$HOME/${5#s3://}\" ;;
+  's3api head-object') test -e \"$HOME/$4/$6\" ;;
+  *) echo \"aws $*?\" >&2; exit 2 ;;
+esac";
+
 /// A machine of CodeBuild.
 struct Machine {
     folder: TempDir,
@@ -100,18 +109,19 @@ struct Machine {
 }
 
 impl Machine {
-    /// With a repository that answers at `url`, whose one commit has these files.
+    /// With a repository that answers at `url`, whose one commit has these files, `NAME` or `NAME=CONTENT`.
     fn new(url: &str, files: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let (bin, work) = (folder.path().join("bin"), folder.path().join("work"));
         std::fs::create_dir_all(&bin).unwrap();
-        program(&bin.join("aws"), "echo password");
+        program(&bin.join("aws"), AWS);
         let docker = "[ \"$1\" != login ] || cat >/dev/null; printf '%s\\n' \"$*\" >> \"$HOME/docker.log\"; [ \"$3\" != inspect ] || test -e \"$HOME/there\"";
         program(&bin.join("docker"), docker);
         for file in files {
+            let (file, content) = file.split_once('=').unwrap_or((file, "FROM scratch\n"));
             let file = work.join(file);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, "FROM scratch\n").unwrap();
+            std::fs::write(file, content).unwrap();
         }
         std::os::unix::fs::symlink("/etc", work.join("out")).unwrap();
         let script = format!(
@@ -131,6 +141,19 @@ impl Machine {
         let commands = recipe.phases.iter().flatten();
         let script: Vec<_> = commands.map(|command| format!("{{ {command}\n}} || exit 1\n")).collect();
         self.bash(&script.concat())
+    }
+
+    /// Gives it a program that this machine has.
+    fn install(&self, name: &str) {
+        #[expect(clippy::disallowed_methods, reason = "a test is an entry point")]
+        let path = std::env::var_os("PATH").unwrap();
+        let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+        let found = found.unwrap_or_else(|| panic!("no {name}; run the tests by `cargo xtask test`"));
+        std::os::unix::fs::symlink(found, self.folder.path().join("bin").join(name)).unwrap();
+    }
+
+    fn handed_over(&self) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join("longshore-bucket/builds/1.yaml")).ok()
     }
 
     fn bash(&self, script: &str) -> Output {
@@ -211,6 +234,68 @@ fn a_folder_that_is_none_or_leads_out_of_the_commit_ends_the_build() {
         assert!(!output.status.success(), "{path}: {said}");
         assert!(said.contains(&format!("has no folder \"{path}\" of its own")), "{said}");
     }
+}
+
+const CHART: &[&str] = &[
+    "Dockerfile",
+    "chart/Chart.yaml=apiVersion: v2\nname: shop\nversion: 0.1.0\n",
+    "chart/templates/a.yaml=kind: Deployment\nname: {{ .Release.Name }}\nport: {{ required \"say `port`\" .Values.port }}\n",
+    "chart/templates/b.yaml=kind: Service\n",
+    "live values.yaml=port: 80\n",
+];
+
+fn with_manifests(manifests: &str) -> Policy {
+    policy(&PLAIN.replace("[[service]]", &format!("[[service]]\nmanifests = {manifests}")))
+}
+
+#[test]
+fn manifests_are_rendered_and_handed_over_before_the_image_is_pushed() {
+    let machine = Machine::new("https://github.com/acme/shop.git", CHART);
+    machine.install("helm");
+    let policy = with_manifests("{ helm = \"chart\", values = [\"live values.yaml\"] }");
+    let recipe = recipe(&policy, &machine.commit).unwrap();
+    assert!(recipe.renders);
+    insta::assert_snapshot!(recipe.buildspec().replace(machine.commit.as_str(), "COMMIT"));
+    let output = machine.build(&recipe);
+    assert!(output.status.success(), "{output:?}");
+    let rendered = machine.handed_over().unwrap();
+    assert!(rendered.contains("name: shop\nport: 80\n") && rendered.contains("kind: Service"), "{rendered}");
+    assert!(machine.docker().contains("buildx build"));
+
+    // The image without manifests is not enough; with them nothing is done again.
+    std::fs::write(machine.folder.path().join("there"), "").unwrap();
+    std::fs::remove_file(machine.folder.path().join("docker.log")).unwrap();
+    assert!(machine.build(&recipe).status.success());
+    assert!(!machine.docker().contains("buildx build"));
+    std::fs::remove_dir_all(machine.folder.path().join("longshore-bucket")).unwrap();
+    assert!(machine.build(&recipe).status.success());
+    assert!(machine.docker().contains("buildx build") && machine.handed_over().is_some());
+}
+
+#[test]
+fn manifests_that_cannot_be_rendered_end_the_build_before_anything_is_pushed() {
+    for (manifests, program, words) in [
+        ("{ helm = \"chart\" }", "helm", "say `port`"),
+        ("{ kustomize = \"chart\" }", "kustomize", "unable to find one of 'kustomization.yaml'"),
+        ("{ files = [\"nowhere\"] }", "true", "nowhere"),
+        ("{ files = [\"Dockerfile\"] }", "true", "there is no manifest in what was rendered"),
+    ] {
+        let machine = Machine::new("https://github.com/acme/shop.git", CHART);
+        machine.install(program);
+        let output = machine.build(&recipe(&with_manifests(manifests), &machine.commit).unwrap());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(words), "{manifests}: {said}");
+        assert!(!machine.docker().contains("buildx build") && machine.handed_over().is_none());
+    }
+}
+
+#[test]
+fn plain_files_are_handed_over_as_they_are() {
+    let machine = Machine::new("https://github.com/acme/shop.git", CHART);
+    let policy = with_manifests("{ files = [\"chart/templates\"] }");
+    assert!(machine.build(&recipe(&policy, &machine.commit).unwrap()).status.success());
+    let rendered = machine.handed_over().unwrap();
+    assert!(rendered.starts_with("---\nkind: Deployment\n") && rendered.ends_with("---\nkind: Service\n\n"));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! Sources: "StartBuild", "ListBuildsForProject" and "BatchGetBuilds", the API reference of CodeBuild.
 
 mod buildspec;
+mod handover;
 mod outcome;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use aws_sdk_codebuild::{
 };
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::ImageName;
-use longshore_policy::Policy;
+use longshore_policy::{MAX_MANIFESTS, Policy};
 use longshore_ports::{
     BlobRef, Blobs, BuildFailure, BuildOrder, BuildStatus, Builder, Built, Clock, ErrorKind, Key, PortError,
     Registry as _,
@@ -31,6 +32,7 @@ use longshore_ports::{
 use crate::failure::{Call, failed};
 use crate::{Aws, EcrRegistry};
 use buildspec::{Job, Recipe};
+use handover::Handover;
 use outcome::Outcome;
 
 const START: &str = "start a build";
@@ -46,6 +48,8 @@ const ORDER: &str = "LONGSHORE_ORDER";
 const SERVICE: &str = "LONGSHORE_SERVICE";
 const COMMIT: &str = "LONGSHORE_COMMIT";
 const IMAGE: &str = "LONGSHORE_IMAGE";
+/// Under which name its manifests are handed over, where it renders some.
+const MANIFESTS: &str = "LONGSHORE_MANIFESTS";
 
 /// What of CodeBuild is used.
 #[derive(Debug, Clone)]
@@ -54,6 +58,8 @@ pub struct BuildProject {
     pub name: String,
     /// The secret of Secrets Manager whose values builds may read: a JSON object of texts.
     pub secret: Option<String>,
+    /// The bucket through which builds hand over what they rendered, under `builds/`.
+    pub bucket: String,
 }
 
 /// Builds in CodeBuild.
@@ -66,11 +72,12 @@ pub struct CodeBuilder {
     place: String,
     policy: Arc<Policy>,
     blobs: Arc<dyn Blobs>,
+    handover: Handover,
     clock: Arc<dyn Clock>,
 }
 
 impl CodeBuilder {
-    /// Builds in a project, of what the configuration says; notes on logs go to `blobs`.
+    /// Builds in a project, of what the configuration says; manifests and notes on logs go to `blobs`.
     pub fn new(
         aws: &Aws,
         project: BuildProject,
@@ -83,6 +90,7 @@ impl CodeBuilder {
             registry: EcrRegistry::new(aws),
             region: aws.account.region.clone(),
             place: format!("the project {} of CodeBuild", project.name),
+            handover: Handover::new(aws, &project.bucket, clock.clone()),
             project,
             policy,
             blobs,
@@ -95,7 +103,7 @@ impl CodeBuilder {
     }
 
     /// How an order is built.
-    fn recipe<'a>(&'a self, order: &'a BuildOrder) -> Result<Recipe<'a>, PortError> {
+    fn recipe<'a>(&'a self, order: &'a BuildOrder, handover: &'a str) -> Result<Recipe<'a>, PortError> {
         let service = self.policy.service(&order.service);
         let found = service.and_then(|service| Some((service, service.source.as_ref()?)));
         let unknown = "the configuration names no such service, or no source for it";
@@ -108,6 +116,7 @@ impl CodeBuilder {
             repository,
             commit: &order.commit,
             secret: self.project.secret.as_deref(),
+            handover: (&self.project.bucket, handover),
         };
         job.recipe(&self.region).map_err(|why| PortError::invalid(START, why))
     }
@@ -159,6 +168,7 @@ impl CodeBuilder {
             return Err(PortError::invalid(FIND, why));
         };
         let logs_ref = self.log(outcome).await?;
+        let manifests_ref = self.manifests(build).await?;
         if let Some(resolved) = self.registry.resolve(&image, commit).await? {
             return Ok(BuildStatus::Succeeded(Built {
                 image,
@@ -166,6 +176,7 @@ impl CodeBuilder {
                 digest: resolved.digest,
                 media_type: resolved.media_type,
                 platforms: resolved.platforms,
+                manifests_ref,
                 logs_ref,
                 times: outcome.times,
             }));
@@ -176,6 +187,17 @@ impl CodeBuilder {
             return Err(PortError::unavailable(FIND, reason));
         }
         Ok(BuildStatus::Failed(BuildFailure { reason, logs_ref, times: outcome.times }))
+    }
+
+    /// Keeps the manifests that the build handed over.
+    async fn manifests(&self, build: &Build) -> Result<Option<String>, PortError> {
+        match variable(build, MANIFESTS) {
+            Some(name) => {
+                let text = self.handover.take(name, MAX_MANIFESTS).await?;
+                Ok(Some(self.blobs.put(text).await?.0.to_string()))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Keeps the note on where the log lies.
@@ -202,6 +224,11 @@ fn token(key: &Key) -> String {
     BlobRef::of(key.to_string().as_bytes()).0.hex().to_owned()
 }
 
+/// Under which name a build hands over its manifests.
+fn handed_over(key: &Key) -> String {
+    format!("builds/{}.yaml", token(key))
+}
+
 /// Differs when any argument of the order does.
 fn digest(order: &BuildOrder) -> String {
     let BuildOrder { service, repo, commit } = order;
@@ -220,8 +247,11 @@ fn variables(
         (COMMIT, order.commit.to_string()),
         (IMAGE, recipe.image.to_string()),
     ];
-    let plain =
-        plain.into_iter().map(|(name, value)| (name.to_owned(), value, EnvironmentVariableType::Plaintext));
+    let rendered = recipe.renders.then(|| (MANIFESTS, handed_over(key)));
+    let plain = plain
+        .into_iter()
+        .chain(rendered)
+        .map(|(name, value)| (name.to_owned(), value, EnvironmentVariableType::Plaintext));
     let secrets = recipe.secrets.into_iter();
     let secrets = secrets.map(|(name, value)| (name, value, EnvironmentVariableType::SecretsManager));
     let variable =
@@ -242,7 +272,8 @@ fn begun(key: &Key, order: &BuildOrder, build: &Build) -> Result<(), PortError> 
 #[async_trait]
 impl Builder for CodeBuilder {
     async fn start(&self, key: &Key, order: &BuildOrder) -> Result<(), PortError> {
-        let recipe = self.recipe(order)?;
+        let handover = handed_over(key);
+        let recipe = self.recipe(order, &handover)?;
         if let Some(build) = self.look(key).await? {
             return begun(key, order, &build);
         }

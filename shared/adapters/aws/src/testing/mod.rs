@@ -125,6 +125,11 @@ pub async fn bucket(aws: &Aws, name: &str) {
     ask(aws, "us-east-1/s3", &format!("PUT /{name}"), ("text/plain", String::new())).await;
 }
 
+/// Puts a text into a bucket.
+pub async fn object(aws: &Aws, bucket: &str, name: &str, text: String) {
+    ask(aws, "us-east-1/s3", &format!("PUT /{bucket}/{name}"), ("text/plain", text)).await;
+}
+
 /// Makes a stack with these outputs, and nothing in it that matters.
 pub async fn stack(aws: &Aws, name: &str, outputs: &BTreeMap<&str, &str>) {
     let outputs: BTreeMap<_, _> =

@@ -80,7 +80,7 @@ async fn yard() -> Yard {
 
 fn builder(cloud: &Cloud, project: &str, blobs: Arc<S3Blobs>, text: &str) -> CodeBuilder {
     let policy = Arc::new(longshore_policy::check(text, "test").unwrap());
-    let project = BuildProject { name: project.into(), secret: None };
+    let project = BuildProject { name: project.into(), secret: None, bucket: "logs".into() };
     CodeBuilder::new(&cloud.aws, project, policy, blobs, Arc::new(StandingClock))
 }
 
@@ -158,6 +158,33 @@ async fn a_build_that_succeeded_is_what_its_tag_names() {
     assert_eq!((tag.as_str(), digest), ("1".repeat(40).as_str(), &yard.digest));
     assert_eq!(media_type, "application/vnd.oci.image.manifest.v1+json");
     assert!(built.times.pack_ms >= 1000, "{built:?}");
+}
+
+#[tokio::test]
+async fn the_manifests_that_a_build_handed_over_are_kept_by_their_content() {
+    let yard = yard().await;
+    let text = TEXT.replacen("[[service]]", "[[service]]\nmanifests = { files = [\"deploy\"] }", 1);
+    let builder = builder(&yard.cloud, &yard.project, yard.blobs.clone(), &text);
+    let key = key("rendered");
+    builder.start(&key, &order("shop")).await.unwrap();
+    let asked = yard.cloud.proxy.builds().pop().unwrap();
+    let variables = asked["environmentVariablesOverride"].as_array().unwrap();
+    let name = variables.iter().find(|one| one["name"] == "LONGSHORE_MANIFESTS").unwrap()["value"].as_str();
+    let name = name.unwrap();
+    let error = builder.find(&key).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
+
+    let manifests = "---\nkind: Service\n";
+    testing::object(&yard.cloud.aws, "logs", name, manifests.into()).await;
+    let Some(BuildStatus::Succeeded(built)) = builder.find(&key).await.unwrap() else {
+        panic!("it was to succeed")
+    };
+    let kept = BlobRef(Digest::new(built.manifests_ref.unwrap()).unwrap());
+    assert_eq!(yard.blobs.get(&kept).await.unwrap(), manifests.as_bytes());
+
+    testing::object(&yard.cloud.aws, "logs", name, "x".repeat((4 << 20) + 1)).await;
+    let error = builder.find(&key).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Invalid && error.to_string().contains("more than 4194304"), "{error}");
 }
 
 #[tokio::test]

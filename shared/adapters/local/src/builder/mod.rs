@@ -9,6 +9,7 @@ mod group;
 mod log;
 mod process;
 mod record;
+mod render;
 mod room;
 mod run;
 

@@ -24,13 +24,13 @@ type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<T, PortError>> + Send +
 
 /// A build under way.
 pub(super) struct Run<'a> {
-    inner: &'a Inner,
+    pub(super) inner: &'a Inner,
     order: &'a BuildOrder,
-    service: &'a Service,
-    source: &'a ServiceSource,
+    pub(super) service: &'a Service,
+    pub(super) source: &'a ServiceSource,
     /// The service's own folder: the same for each of its builds, so that they are reproducible.
-    folder: PathBuf,
-    log: PathBuf,
+    pub(super) folder: PathBuf,
+    pub(super) log: PathBuf,
     begun: Instant,
     /// How long its parts took so far.
     pub(super) times: BuildTimes,
@@ -87,6 +87,7 @@ impl<'a> Run<'a> {
             self.times.test_ms = ms(begun);
             ended?;
         }
+        let manifests_ref = self.render(&environment).await?;
         let (job, packed) = self.pack(context, epoch).await?;
         (self.times.pack_ms, self.times.push_ms) = (packed.pack_ms, packed.push_ms);
         self.note(&format!("pushed {}@{}", job.service.image, packed.digest));
@@ -96,6 +97,7 @@ impl<'a> Run<'a> {
             digest: packed.digest,
             media_type: packed.media_type,
             platforms: packed.platforms,
+            manifests_ref,
             logs_ref: None,
             times: self.times,
         })
@@ -205,6 +207,24 @@ impl<'a> Run<'a> {
         environment: &BTreeMap<String, String>,
     ) -> Result<(), String> {
         self.note(&format!("{name}: {}", command.join(" ")));
+        let program = command.first().map_or("", String::as_str);
+        match self.ended(name, command, folder, environment).await? {
+            Some(0) => Ok(()),
+            Some(127) => Err(format!("{name} failed with status 127: {program:?} may not be a command here")),
+            Some(126) => Err(format!("{name} failed with status 126: {program:?} may not be executable")),
+            Some(status) => Err(format!("{name} failed with status {status}")),
+            None => Err(format!("{name} was ended by a signal")),
+        }
+    }
+
+    /// Runs a command in what is left of the build's time; the status that it ended with, `None` for a signal.
+    pub(super) async fn ended(
+        &self,
+        name: &str,
+        command: &[String],
+        folder: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Option<i32>, String> {
         let log = Log::open(&self.log).map_err(|error| format!("cannot write the log: {error}"))?;
         let (groups, work) = (self.inner.folder.join("groups"), self.folder.to_string_lossy());
         let limit = self.time_left();
@@ -219,18 +239,11 @@ impl<'a> Run<'a> {
         if !left.is_empty() {
             self.note(&format!("{name} left processes behind, which were ended: {}", left.join(", ")));
         }
-        let program = command.first().map_or("", String::as_str);
-        match status {
-            Some(0) => Ok(()),
-            Some(127) => Err(format!("{name} failed with status 127: {program:?} may not be a command here")),
-            Some(126) => Err(format!("{name} failed with status 126: {program:?} may not be executable")),
-            Some(status) => Err(format!("{name} failed with status {status}")),
-            None => Err(format!("{name} was ended by a signal")),
-        }
+        Ok(status)
     }
 
     /// Writes a line of our own into the log.
-    fn note(&self, line: &str) {
+    pub(super) fn note(&self, line: &str) {
         let written = Log::open(&self.log).and_then(|mut log| log.note(line));
         if let Err(error) = written {
             tracing::warn!(service = %self.order.service, %error, "cannot write a build's log");
@@ -239,7 +252,7 @@ impl<'a> Run<'a> {
 }
 
 /// Makes a folder an empty one.
-async fn empty(folder: &Path) -> io::Result<()> {
+pub(super) async fn empty(folder: &Path) -> io::Result<()> {
     match tokio::fs::remove_dir_all(folder).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => tokio::fs::create_dir_all(folder).await,

@@ -1,3 +1,4 @@
+mod render;
 mod yard;
 
 use std::fs;
@@ -25,6 +26,8 @@ async fn builds_here_keep_the_contract_of_the_builder() {
             sources: yard.sources.clone(),
             ends: Arc::default(),
             timeout_ms: 60_000,
+            manifests: None,
+            path: yard::PATH.into(),
         };
         let builder = inner.builder(&number.to_string());
         // The outer yard's folder holds this one, and removes it.

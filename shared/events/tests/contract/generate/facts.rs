@@ -76,23 +76,46 @@ fn build_finished() -> impl Strategy<Value = BuildFinished> {
         pack_ms,
         push_ms,
     });
-    let end = (outcome, option::of(text()), option::of(image()), option::of(digest()), option::of(text()));
+    let refs = (option::of(text()), option::of(text()));
+    let end = (outcome, option::of(text()), option::of(image()), option::of(digest()), refs);
     (build_started(), end, option::of(times)).prop_map(|(start, end, times)| {
         let BuildStarted { service, repo, commit, builder } = start;
-        let (outcome, reason, image, digest, logs_ref) = end;
-        BuildFinished { service, repo, commit, builder, outcome, reason, image, digest, logs_ref, times }
+        let (outcome, reason, image, digest, (manifests_ref, logs_ref)) = end;
+        BuildFinished {
+            service,
+            repo,
+            commit,
+            builder,
+            outcome,
+            reason,
+            image,
+            digest,
+            manifests_ref,
+            logs_ref,
+            times,
+        }
     })
 }
 
 fn image_pushed() -> impl Strategy<Value = ImagePushed> {
     let platform = (text(), digest()).prop_map(|(platform, digest)| PlatformDigest { platform, digest });
     let place = (image(), option::of(text()), digest(), text(), prop::collection::vec(platform, 0..3));
-    (place, option::of(service()), option::of(commit()), any::<bool>(), option::of(text())).prop_map(
-        |(place, service, commit, forced, actor)| {
-            let (image, tag, digest, media_type, platforms) = place;
-            ImagePushed { image, tag, digest, media_type, platforms, service, commit, forced, actor }
-        },
-    )
+    let of = (option::of(service()), option::of(commit()), option::of(text()), option::of(text()));
+    (place, of, any::<bool>()).prop_map(|(place, (service, commit, manifests_ref, actor), forced)| {
+        let (image, tag, digest, media_type, platforms) = place;
+        ImagePushed {
+            image,
+            tag,
+            digest,
+            media_type,
+            platforms,
+            service,
+            commit,
+            manifests_ref,
+            forced,
+            actor,
+        }
+    })
 }
 
 fn image_deleted() -> impl Strategy<Value = ImageDeleted> {

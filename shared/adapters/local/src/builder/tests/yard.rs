@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use longshore_events::ImageName;
-use longshore_policy::{Host, Probe, Run, Scan};
+use longshore_policy::{Host, Manifests, Probe, Run, Scan};
 use longshore_ports::{BlobRef, EffectKind};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -75,12 +75,18 @@ impl Hints for Ends {
     }
 }
 
+/// Where every machine has its programs.
+pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// A repository with a script that the service's `prepare` runs.
 pub(super) struct Yard {
     pub(super) folder: TempDir,
     pub(super) sources: Arc<Sources>,
     pub(super) ends: Arc<Ends>,
     pub(super) timeout_ms: u64,
+    pub(super) manifests: Option<Manifests>,
+    /// Where programs are found.
+    pub(super) path: String,
 }
 
 impl Yard {
@@ -90,7 +96,7 @@ impl Yard {
         fs::create_dir(&repository).unwrap();
         git(&repository, &["init", "-q"]);
         let sources = Arc::new(Sources { repository, failing: AtomicU32::new(0) });
-        Self { folder, sources, ends: Arc::default(), timeout_ms: 60_000 }
+        Self { folder, sources, ends: Arc::default(), timeout_ms: 60_000, manifests: None, path: PATH.into() }
     }
 
     /// Commits a `prepare` script.
@@ -123,6 +129,7 @@ impl Yard {
             dockerfile: "Dockerfile".into(),
             args: BTreeMap::new(),
             secrets: Vec::new(),
+            manifests: self.manifests.clone(),
             timeout_ms: self.timeout_ms,
         };
         let ready = Probe { path: None, interval_ms: 1, timeout_ms: 1, failures: 1 };
@@ -155,7 +162,7 @@ impl Yard {
             blobs: Arc::new(FileBlobs::open(&self.folder.path().join("blobs")).unwrap()),
             hints: self.ends.clone(),
             environment: BTreeMap::from([
-                ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
+                ("PATH".to_owned(), self.path.clone()),
                 ("OUT".to_owned(), self.folder.path().to_string_lossy().into_owned()),
             ]),
         })
