@@ -149,6 +149,7 @@ impl Yard {
             services: vec![service],
             environments: Vec::new(),
             waivers: Vec::new(),
+            people: Vec::new(),
         }
     }
 
