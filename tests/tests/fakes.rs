@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use longshore_events::{
-    CommitId, Digest, EnvironmentName, ImageName, ImageRef, RefName, RepositoryName, ServiceName,
+    CommitId, Digest, EnvironmentName, ImageName, ImageRef, Measure, RefName, RepositoryName, ServiceName,
 };
-use longshore_ports::suite;
 use longshore_ports::{
-    BlobRef, BuildOrder, DesiredRelease, Health, ProbeTarget, RunSpec, ScanOrder, Workload,
+    BlobRef, BuildOrder, Desired, DesiredRelease, Health, ProbeTarget, Question, RunSpec, ScanOrder, Window,
+    Workload, Workloads as _,
 };
-use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeScanner, FakeWorkloads, Inside, Tree};
+use longshore_ports::{Clock as _, suite};
+use longshore_sim::world::{
+    FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Inside, Tree, Under,
+};
 use longshore_sim::{Air, Faults, MemoryJournal};
 
 /// Runs what waits for nothing but the air.
@@ -138,6 +141,50 @@ fn workloads() {
         }
     };
     run(suite::workloads::run(make, async |_| pass(&air)));
+}
+
+#[test]
+fn metrics() {
+    let air = air();
+    let workloads = Arc::new(FakeWorkloads::new(air.clone(), None));
+    let workload = Workload {
+        environment: EnvironmentName::new("local").unwrap(),
+        service: ServiceName::new("api").unwrap(),
+    };
+    let digest = |name: &str| BlobRef::of(name.as_bytes()).0;
+    let releases = [("good", 50), ("errs", 50), ("idle", 0)];
+    let run_release = |(number, (name, weight)): (u64, (&str, u8))| DesiredRelease {
+        release: number,
+        weight,
+        ..release(digest(name))
+    };
+    let releases = (1..).zip(releases).map(run_release).collect();
+    let began = air.now();
+    air.pass(air.after(1_000));
+    let desired = Desired { workload: workload.clone(), generation: 3, step: 1, releases };
+    run(async { workloads.apply(&desired).await.unwrap() });
+    let window = Window { from: air.now(), until: air.after(10_000) };
+    air.pass(window.until);
+    let ask = |number: u64, name: &str| Question {
+        workload: workload.clone(),
+        release: number,
+        digest: digest(name),
+        measure: Measure::Requests,
+        window,
+    };
+    let metrics = FakeMetrics::new(air, workloads, None);
+    metrics.behaves(digest("errs"), Under::Errs(50));
+    let known = |ask, errors| suite::metrics::Known { ask, requests: 100, errors, took_ms: (20.0, 20.0) };
+    run(suite::metrics::run(&suite::metrics::Bench {
+        metrics,
+        good: known(ask(1, "good"), 0),
+        bad: known(ask(2, "errs"), 50),
+        idle: ask(3, "idle"),
+        window,
+        before: Window { from: began, until: window.from },
+        tolerance: 0.0,
+        not_measured: Vec::new(),
+    }));
 }
 
 fn release(digest: Digest) -> DesiredRelease {

@@ -7,7 +7,9 @@
 
 mod data;
 mod event;
+mod measure;
 mod name;
+mod number;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod types;
@@ -15,9 +17,11 @@ pub mod types;
 pub use data::{Data, Fact, Takes};
 pub use event::{Event, EventError, Link};
 pub use jiff::Timestamp;
+pub use measure::{Measure, Percentile};
 pub use name::{
     ChainId, CommitId, Digest, EnvironmentName, EventId, ImageName, ImageRef, InvalidName, RefName,
     RepositoryName, ServiceName,
 };
+pub use number::Number;
 #[cfg(feature = "schema")]
 pub use schema::schemas;

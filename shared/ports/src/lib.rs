@@ -16,6 +16,7 @@ pub mod history;
 pub mod journal;
 mod key;
 mod quarantine;
+mod metrics;
 mod registry;
 mod scanner;
 mod secrets;
@@ -33,6 +34,7 @@ pub use history::History;
 pub use journal::{Facts, Journal};
 pub use key::{EffectKind, Key};
 pub use quarantine::{Quarantine, quarantine};
+pub use metrics::{Measured, Metrics, Question, Window};
 pub use registry::{Registry, Resolved};
 pub use scanner::{
     Finding, Findings, MAX_FINDINGS, ScanOrder, ScanReport, ScanState, Scanner, ScannerVersion,

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use longshore_ports::{Desired, ErrorKind, Observed, PortError, Workload, Workloads};
+use longshore_ports::{
+    Desired, ErrorKind, Measured, Metrics, Observed, PortError, Question, Workload, Workloads,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -155,5 +157,13 @@ impl Workloads for RunnerClient {
 
     async fn apply(&self, desired: &Desired) -> Result<(), PortError> {
         self.post(&format!("apply {}", desired.workload), "/v1/apply", desired).await
+    }
+}
+
+#[async_trait]
+impl Metrics for RunnerClient {
+    async fn measure(&self, question: &Question) -> Result<Measured, PortError> {
+        let operation = format!("measure the {} of {}", question.measure, question.workload);
+        self.post(&operation, "/v1/measure", question).await
     }
 }

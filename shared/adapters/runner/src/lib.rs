@@ -11,6 +11,7 @@
 
 mod changes;
 mod client;
+mod clock;
 mod config;
 mod error;
 mod fleet;

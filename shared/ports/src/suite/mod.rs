@@ -7,6 +7,7 @@ pub mod builder;
 pub mod git;
 pub mod history;
 pub mod journal;
+pub mod metrics;
 pub mod scanner;
 pub mod secrets;
 pub mod workloads;

@@ -3,12 +3,14 @@
 mod blobs;
 mod builder;
 mod git;
+mod metrics;
 mod scanner;
 mod workloads;
 
 pub use blobs::FakeBlobs;
 pub use builder::FakeBuilder;
 pub use git::{FakeGit, Tree};
+pub use metrics::{FakeMetrics, Under};
 pub use scanner::{FakeScanner, Inside};
 pub use workloads::FakeWorkloads;
 
@@ -19,4 +21,6 @@ pub enum Hole {
     NoFence,
     /// Nothing outside knows a name: starting the same thing twice makes two.
     NoNames,
+    /// What nothing was measured of counts as measured, and good.
+    NothingIsGood,
 }

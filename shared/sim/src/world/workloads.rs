@@ -43,6 +43,15 @@ struct Running {
     started: BTreeMap<u64, Timestamp>,
     applied: Timestamp,
     before: Observed,
+    log: Vec<Shares>,
+}
+
+/// Who had which share of the traffic from some moment on.
+#[derive(Debug, Clone)]
+pub(super) struct Shares {
+    since: Timestamp,
+    /// Number, digest and share in percent.
+    pub(super) releases: Vec<(u64, Digest, u8)>,
 }
 
 impl FakeWorkloads {
@@ -71,6 +80,31 @@ impl FakeWorkloads {
         let desired = state.workloads.get(workload).and_then(|running| running.desired.as_ref());
         let releases = desired.map(|desired| desired.releases.as_slice()).unwrap_or_default();
         releases.iter().map(|release| (release.image.digest.clone(), release.weight)).collect()
+    }
+
+    /// Who had which share of each workload's traffic, in order.
+    pub(super) fn traffic(&self) -> Vec<(Workload, Vec<Shares>)> {
+        let state = self.lock();
+        state.workloads.iter().map(|(workload, running)| (workload.clone(), running.log.clone())).collect()
+    }
+
+    /// The shares that a release had in a span of time, each with how long, in milliseconds.
+    pub(super) fn shares(
+        &self,
+        workload: &Workload,
+        release: u64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Vec<(u8, u64)> {
+        let state = self.lock();
+        let log = state.workloads.get(workload).map(|running| running.log.as_slice()).unwrap_or_default();
+        let ends = log.iter().skip(1).map(|next| next.since).chain([until]);
+        let spans = log.iter().zip(ends).filter_map(|(shares, end)| {
+            let ms = shares.since.max(from).duration_until(end.min(until)).as_millis();
+            let weight = shares.releases.iter().find(|(number, ..)| *number == release)?.2;
+            Some((weight, u64::try_from(ms).ok()?))
+        });
+        spans.collect()
     }
 
     /// Puts a fault into a workload until then. Named: the same again is no other, and one that was ended stays so.
@@ -200,6 +234,10 @@ impl State {
                     .push(format!("{} took the traffic and was never ready", release.image.digest.hex()));
             }
         }
+        let share = |release: &longshore_ports::DesiredRelease| {
+            (release.release, release.image.digest.clone(), release.weight)
+        };
+        running.log.push(Shares { since: now, releases: desired.releases.iter().map(share).collect() });
         running.applied = now;
         running.before = before;
         running.desired = Some(desired.clone());

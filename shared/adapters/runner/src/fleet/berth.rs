@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_ports::{Desired, DesiredRelease, Observed, Workload};
+use longshore_ports::{Desired, DesiredRelease, Measured, Observed, Question, Workload};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::sleep;
 
@@ -217,6 +217,16 @@ impl Berth {
                 .map(|(release, running)| running.cell.observed(stored.share(*release)))
                 .collect(),
         }
+    }
+
+    /// What was measured of a release that runs.
+    pub(crate) async fn measure(&self, question: &Question) -> Result<Measured, Refused> {
+        let inner = self.inner.lock().await;
+        let running = inner.running.get(&question.release);
+        let Some(running) = running.filter(|running| running.cell.digest == question.digest) else {
+            return Ok(Measured::unknown(format!("release {} does not run", question.release)));
+        };
+        running.cell.meter.measure(&question.measure, question.window, self.yard.processors)
     }
 
     /// What runs now, with its processes; `None` when nothing was ever ordered.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use longshore_ports::{Desired, Observed, Workload};
+use longshore_ports::{Desired, Measured, Observed, Question, Workload};
 use tokio::task::JoinSet;
 
 use self::berth::Berth;
@@ -82,6 +82,14 @@ impl Fleet {
         match self.find(workload) {
             Some(berth) => berth.observe().await,
             None => Observed::default(),
+        }
+    }
+
+    /// What was measured of a release.
+    pub(crate) async fn measure(&self, question: &Question) -> Result<Measured, Refused> {
+        match self.find(&question.workload) {
+            Some(berth) => berth.measure(question).await,
+            None => Ok(Measured::unknown(format!("{} does not run", question.workload))),
         }
     }
 

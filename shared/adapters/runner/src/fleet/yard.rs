@@ -24,6 +24,8 @@ pub(crate) struct Yard {
     pub(crate) changes: Arc<Changes>,
     /// The proxy's routes.
     pub(crate) table: Arc<Table>,
+    /// How many processors there are to take.
+    pub(crate) processors: usize,
     logs: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl Yard {
             ports: Ports::new(std::process::id()),
             changes: Arc::new(changes),
             table: Arc::default(),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
             logs: data.join("logs"),
         }
     }

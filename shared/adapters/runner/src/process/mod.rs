@@ -2,7 +2,7 @@
 
 mod launch;
 pub(crate) mod ports;
-mod stat;
+pub(crate) mod stat;
 
 use std::io;
 use std::os::fd::OwnedFd;

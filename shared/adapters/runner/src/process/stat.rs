@@ -8,12 +8,22 @@ pub(crate) struct Stat {
     group: u32,
     /// Clock ticks from boot to its start.
     pub(crate) started: u64,
+    /// The processors' time that it and the children it has waited for took, in clock ticks.
+    ticks: u64,
 }
+
+/// A clock tick: Linux says so to programs whatever its own clock does.
+const TICK_MS: u64 = 10;
 
 impl Stat {
     /// False for one that has ended and is not reaped.
     pub(crate) fn runs(&self) -> bool {
         !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// The processors' time that it and the children it has waited for took, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> u64 {
+        self.ticks * TICK_MS
     }
 }
 
@@ -27,8 +37,10 @@ fn parse(stat: &str) -> Option<Stat> {
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = *fields.next()?.as_bytes().first()?;
     let group = fields.nth(1)?.parse().ok()?;
-    let started = fields.nth(16)?.parse().ok()?;
-    Some(Stat { state, group, started })
+    // utime, stime, cutime and cstime.
+    let times: Vec<u64> = fields.by_ref().skip(8).take(4).filter_map(|field| field.parse().ok()).collect();
+    let started = fields.nth(4)?.parse().ok()?;
+    Some(Stat { state, group, started, ticks: times.iter().sum() })
 }
 
 /// Whether any member of a process group runs.
@@ -46,8 +58,8 @@ mod tests {
 
     #[test]
     fn a_command_name_with_parentheses_does_not_shift_the_fields() {
-        let line = "42 (a) b (c) S 1 41 40 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 987654 0 0";
+        let line = "42 (a) b (c) S 1 41 40 0 -1 4194304 0 0 0 0 5 6 7 8 20 0 1 0 987654 0 0";
         let stat = parse(line).unwrap();
-        assert_eq!((stat.group, stat.started, stat.runs()), (41, 987_654, true));
+        assert_eq!((stat.group, stat.started, stat.runs(), stat.cpu_ms()), (41, 987_654, true, 260));
     }
 }

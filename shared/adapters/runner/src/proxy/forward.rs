@@ -55,9 +55,7 @@ pub(super) async fn answer(
         Ok(answered) => answered,
         Err(refused) => return refused.answer().map(Either::Right),
     };
-    if response.status().is_server_error() {
-        open.erred();
-    }
+    open.answered(response.status().is_server_error());
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     headers::response(response.headers_mut(), &open.cell, switched);
     if !switched {

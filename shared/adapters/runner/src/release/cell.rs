@@ -1,7 +1,7 @@
 //! One release as the proxy, the API and its supervisor share it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::header::HeaderValue;
@@ -10,7 +10,9 @@ use longshore_ports::{ObservedRelease, Phase, Workload};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::meter::Meter;
 use crate::changes::Changes;
+use crate::clock::now_ms;
 use crate::proxy::Pool;
 use crate::wire::ListedRelease;
 
@@ -36,6 +38,8 @@ pub(crate) struct Cell {
     pub(crate) pool: Pool,
     /// Told by the proxy when a request failed: the supervisor probes at once.
     pub(crate) suspect: Notify,
+    /// What it did, by time.
+    pub(crate) meter: Meter,
     /// Requests sent to it.
     requests: AtomicU64,
     /// Requests that failed.
@@ -101,6 +105,7 @@ impl Cell {
             log,
             pool: Pool::default(),
             suspect: Notify::new(),
+            meter: Meter::new(now_ms()),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             status: Mutex::new(status),
@@ -148,8 +153,10 @@ impl Cell {
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Open> {
         // Counted before the look at the door: who closes it sees the count, or we see it closed.
         self.open.fetch_add(1, Ordering::SeqCst);
-        let open = Open { cell: Arc::clone(self), port: self.door.load(Ordering::SeqCst) };
-        if open.port == 0 {
+        let port = self.door.load(Ordering::SeqCst);
+        let noted = AtomicBool::new(port == 0);
+        let open = Open { cell: Arc::clone(self), port, begun: Instant::now(), noted };
+        if port == 0 {
             return None;
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -203,23 +210,35 @@ pub(crate) struct Open {
     pub(crate) cell: Arc<Cell>,
     /// The port of the release's process.
     pub(crate) port: u16,
+    begun: Instant,
+    /// How it went is known.
+    noted: AtomicBool,
 }
 
 impl Open {
-    /// Notes that its answer was an error of the release.
-    pub(crate) fn erred(&self) {
-        self.cell.errors.fetch_add(1, Ordering::Relaxed);
+    /// Notes that the head of its answer is there, and whether that is an error of the release.
+    pub(crate) fn answered(&self, is_error: bool) {
+        self.cell.errors.fetch_add(u64::from(is_error), Ordering::Relaxed);
+        self.note(is_error);
     }
 
     /// Notes that it got no answer: whether the release is well is looked at now.
     pub(crate) fn failed(&self) {
-        self.erred();
+        self.answered(true);
         self.cell.suspect.notify_one();
+    }
+
+    fn note(&self, failed: bool) {
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            self.cell.meter.request(now_ms(), self.begun.elapsed(), failed);
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        // A client that left before there was an answer: it took so long at least.
+        self.note(false);
         if self.cell.open.fetch_sub(1, Ordering::SeqCst) == 1 && !self.cell.is_ready() {
             self.cell.last.notify_waiters();
         }

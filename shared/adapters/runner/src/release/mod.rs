@@ -1,6 +1,7 @@
 //! One release from its image to its end, and the handle by which its workload holds it.
 
 pub(crate) mod cell;
+pub(crate) mod meter;
 mod monitor;
 mod probe;
 mod start;

@@ -7,8 +7,9 @@ use longshore_ports::Phase;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::supervisor::Supervisor;
+use crate::clock::now_ms;
 use crate::image::blocking;
-use crate::process::bound_log;
+use crate::process::{bound_log, stat};
 use crate::release::probe::{Strikes, listens, probe};
 
 /// Between two looks at a process that was never ready; a tenth longer each time.
@@ -113,10 +114,20 @@ async fn stay_ready(supervisor: &Supervisor) {
             (true, Err(why)) => cell.stand(Phase::Unready, Some(why)),
             (false, Err(_)) => {}
         }
+        look(supervisor);
         let next = Instant::now() + Duration::from_millis(ready.interval_ms).max(SHORTEST);
         // A request that failed is a reason to look at once, but not more often than the shortest interval.
         sleep(SHORTEST).await;
         let _ = timeout(next.saturating_duration_since(Instant::now()), cell.suspect.notified()).await;
+    }
+}
+
+/// Notes how much of the processors the process takes.
+fn look(supervisor: &Supervisor) {
+    let (meter, now) = (&supervisor.cell.meter, now_ms());
+    let Some(process) = supervisor.record.process.filter(|_| meter.is_due(now)) else { return };
+    if let Some(stat) = stat::read(process.pid) {
+        meter.look(now, process.pid, stat.cpu_ms());
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use longshore_events::{EnvironmentName, ServiceName};
-use longshore_ports::{Desired, Observed, Workload};
+use longshore_ports::{Desired, Measured, Observed, Question, Workload};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -36,6 +36,7 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
         .route("/v1/info", get(info))
         .route("/v1/apply", post(apply))
         .route("/v1/observe", get(observe))
+        .route("/v1/measure", post(measure))
         .route("/v1/list", get(list))
         .route("/v1/changes", get(changes))
         .route("/v1/log", get(log))
@@ -67,6 +68,10 @@ fn refusal(refused: &Refused) -> (StatusCode, Json<Refusal>) {
 
 async fn observe(Shared(api): Shared<Arc<Api>>, Query(workload): Query<Workload>) -> Json<Observed> {
     Json(api.fleet.observe(&workload).await)
+}
+
+async fn measure(Shared(api): Shared<Arc<Api>>, Json(question): Json<Question>) -> Answer<Measured> {
+    api.fleet.measure(&question).await.map(Json).map_err(|refused| refusal(&refused))
 }
 
 async fn list(Shared(api): Shared<Arc<Api>>) -> Json<Vec<Listed>> {

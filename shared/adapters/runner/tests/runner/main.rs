@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as the tests do")]
 
 mod crash;
+mod measure;
 mod orders;
 mod process;
 mod proxy;

@@ -62,6 +62,7 @@ fn answer(path: &str, length: u64, input: &mut BufReader<TcpStream>, out: &mut T
         "/ready" if var("VERSION") == "unready" || sick() => say(out, "503 Service Unavailable", "not ready"),
         "/pid" => say(out, "200 OK", &process::id().to_string()),
         "/crash" => process::exit(3),
+        "/fail" if var("VERSION") == "fails" => say(out, "500 Internal Server Error", "as it was told"),
         "/slow" => slow(out),
         "/echo" => echo(input, length, out),
         "/upgrade" => upgrade(input, out),
