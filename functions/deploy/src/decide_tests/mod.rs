@@ -66,7 +66,6 @@ fn image(n: u8) -> GateEvaluated {
         digest: digest(n),
         tag: Some(commit(n).to_string()),
         commit: Some(commit(n)),
-        manifests_ref: None,
         forced: false,
         verdict: Gates::Pass,
         reasons: Vec::new(),

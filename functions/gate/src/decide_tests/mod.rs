@@ -118,6 +118,7 @@ impl Unit {
             reason: None,
             image: None,
             digest: Some(digest()),
+            manifests_ref: None,
             logs_ref: None,
             times: None,
         }));
