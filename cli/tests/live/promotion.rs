@@ -35,8 +35,7 @@ struct Said {
 
 /// What `longshore` says to somebody with this token.
 fn as_person(stage: &Stage, token: &str, words: &[&str]) -> Said {
-    let output =
-        common::longshore(&stage.folder, words).env("LONGSHORE_TOKEN", token).output().unwrap();
+    let output = common::longshore(&stage.folder, words).env("LONGSHORE_TOKEN", token).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     Said { good: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
 }
@@ -82,7 +81,8 @@ fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_t
     eventually("the author's word is heard, and does not count", || {
         let gate = |event: &longshore_events::Event| match &event.data {
             Data::GateEvaluated(gate) => {
-                gate.verdict == Verdict::Unknown && gate.reasons.iter().any(|why| why.contains("who pushed it"))
+                gate.verdict == Verdict::Unknown
+                    && gate.reasons.iter().any(|why| why.contains("who pushed it"))
             }
             _ => false,
         };
@@ -96,7 +96,8 @@ fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_t
     eventually("the second waits", || waiting(&stage) == [second.commit.clone()]);
     assert!(as_person(&stage, ann, &["approve", &digest_of(&stage, &second.commit)[..19]]).good);
     eventually("the second runs in production", || production(&stage).as_ref() == Some(&second.commit));
-    let built: Vec<_> = stage.facts().0.into_iter().filter(|event| event.kind().contains("build.finished")).collect();
+    let built: Vec<_> =
+        stage.facts().0.into_iter().filter(|event| event.kind().contains("build.finished")).collect();
     assert_eq!(built.len(), 2, "nothing is built anew for an environment");
 
     let back = as_person(&stage, ann, &["rollback", "production/s0", "--why", "slow"]);
@@ -113,7 +114,11 @@ fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_t
     assert_eq!(stage.answer("s0"), Some(second.commit.clone()), "the environment before goes on");
 
     let digest = digest_of(&stage, &second.commit);
-    let released = as_person(&stage, ann, &["release-digest", &digest, "--env", "production", "--why", "it was the disk"]);
+    let released = as_person(
+        &stage,
+        ann,
+        &["release-digest", &digest, "--env", "production", "--why", "it was the disk"],
+    );
     assert!(released.good && released.text.contains("lifted"), "{}", released.text);
     eventually("the second runs again", || production(&stage).as_ref() == Some(&second.commit));
     let digest = digest_of(&stage, &first.commit);

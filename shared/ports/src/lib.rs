@@ -15,8 +15,8 @@ mod hint;
 pub mod history;
 pub mod journal;
 mod key;
-mod quarantine;
 mod metrics;
+mod quarantine;
 mod registry;
 mod scanner;
 mod secrets;
@@ -33,8 +33,8 @@ pub use hint::Hints;
 pub use history::History;
 pub use journal::{Facts, Journal};
 pub use key::{EffectKind, Key};
-pub use quarantine::{Quarantine, quarantine};
 pub use metrics::{Measured, Metrics, Question, Window};
+pub use quarantine::{Quarantine, quarantine};
 pub use registry::{Registry, Resolved};
 pub use scanner::{
     Finding, Findings, MAX_FINDINGS, ScanOrder, ScanReport, ScanState, Scanner, ScannerVersion,
