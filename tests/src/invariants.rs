@@ -82,6 +82,29 @@ pub(crate) fn scans(journal: &MemoryJournal, scanner: &FakeScanner) -> Vec<Strin
     wrong
 }
 
+/// What was said to be good was measured with enough requests; nothing goes forward on anything else.
+pub(crate) fn verifications(journal: &MemoryJournal) -> Vec<String> {
+    let events = journal.events();
+    let facts = events.iter().filter_map(|event| match &event.data {
+        Data::VerificationFinished(fact) => Some(fact),
+        _ => None,
+    });
+    let mut wrong = Vec::new();
+    for fact in facts {
+        let is_back = |event: &Event| match &event.data {
+            Data::DigestQuarantined(back) => back.digest == fact.digest && back.service == fact.service,
+            _ => false,
+        };
+        if fact.verdict != Verdict::Pass && !events.iter().any(is_back) {
+            wrong.push(format!("{} measured {:?}, and was not taken back", fact.deployment, fact.verdict));
+        }
+        if fact.checks.is_empty() || fact.until < fact.from {
+            wrong.push(format!("{} was measured without evidence: {fact:?}", fact.deployment));
+        }
+    }
+    wrong
+}
+
 /// A rollout began or went forward while a switch said stop, and nobody had asked to roll back.
 fn heedless(journal: &MemoryJournal, events: &[Event], event: &Event) -> Option<String> {
     let environment = match &event.data {

@@ -19,7 +19,7 @@ use longshore_ports::journal::{DecisionRow, Open};
 use longshore_scan::Scan;
 
 use crate::drill::Drill;
-use crate::spine::{CONFIG, Run, Spine, play};
+use crate::spine::{Run, Spine, config, play};
 
 /// Runs the spine, then makes every decision once more by its configuration with `change` made to it. Says how many
 /// decisions there were, and what is decided otherwise or cannot be replayed.
@@ -29,7 +29,7 @@ use crate::spine::{CONFIG, Run, Spine, play};
 pub fn replay(run: &Run, change: (&str, &str)) -> (usize, Vec<String>) {
     let (spine, _) = play(run);
     spine.air.calm();
-    let policy = match check(&CONFIG.replace(change.0, change.1), "replay.toml") {
+    let policy = match check(&config(run.seed).replace(change.0, change.1), "replay.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration to replay by: {faults:?}"),
     };
@@ -88,10 +88,11 @@ impl Spine {
                 again(&Build { policy, builder, builder_name, git, facts, poll_ms }, &past)
             }
             Deploy::NAME => {
-                let Deploy { workloads, git, registry, facts, poll_ms, .. } = &*self.deploy;
+                let Deploy { workloads, metrics, git, registry, facts, poll_ms, .. } = &*self.deploy;
                 let (workloads, git, registry) = (workloads.clone(), git.clone(), registry.clone());
-                let (policy, facts, poll_ms) = (policy.clone(), facts.clone(), *poll_ms);
-                again(&Deploy { policy, workloads, git, registry, facts, poll_ms }, &past)
+                let (policy, metrics, facts) = (policy.clone(), metrics.clone(), facts.clone());
+                let poll_ms = *poll_ms;
+                again(&Deploy { policy, workloads, metrics, git, registry, facts, poll_ms }, &past)
             }
             RefCheck::NAME => {
                 again(&RefCheck { git: self.refcheck.git.clone(), policy: policy.clone() }, &past)

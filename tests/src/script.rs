@@ -13,7 +13,7 @@ use longshore_events::{
 use longshore_ports::{BlobRef, BuildOrder, Clock};
 use longshore_sim::{
     Air, MemoryJournal, Rng,
-    world::{FakeBuilder, FakeGit, FakeScanner, FakeWorkloads, Inside, Tree},
+    world::{FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Inside, Tree, Under},
 };
 
 /// The services of the simulated repository.
@@ -23,6 +23,15 @@ pub(crate) const SERVICES: [&str; 2] = ["api", "web"];
 const INSIDE: [(&str, Inside); 3] =
     [("dirty", Inside::Dirty), ("unreadable", Inside::Unreadable), ("endless", Inside::Endless)];
 
+/// What a release does under traffic, by a word of its source; most are good.
+const UNDER: [(&str, Under); 5] = [
+    ("errs-20", Under::Errs(20)),
+    ("errs-60", Under::Errs(60)),
+    ("errs-100", Under::Errs(100)),
+    ("slow-20", Under::Slow(20)),
+    ("quiet", Under::Quiet),
+];
+
 /// People at work.
 pub(crate) struct Script {
     air: Arc<Air>,
@@ -30,6 +39,8 @@ pub(crate) struct Script {
     builder: Arc<FakeBuilder>,
     scanner: Arc<FakeScanner>,
     workloads: Arc<FakeWorkloads>,
+    /// Where releases are measured.
+    metrics: Option<Arc<FakeMetrics>>,
     journal: Arc<MemoryJournal>,
     rng: Rng,
     left: usize,
@@ -57,6 +68,7 @@ impl Script {
         builder: Arc<FakeBuilder>,
         scanner: Arc<FakeScanner>,
         workloads: Arc<FakeWorkloads>,
+        metrics: Option<Arc<FakeMetrics>>,
         journal: Arc<MemoryJournal>,
         seed: u64,
         acts: usize,
@@ -68,6 +80,7 @@ impl Script {
             builder,
             scanner,
             workloads,
+            metrics,
             journal,
             rng: Rng::new(!seed),
             left: acts,
@@ -132,6 +145,10 @@ impl Script {
             let inside = INSIDE.iter().find(|(word, _)| content.contains(word)).map(|(_, inside)| *inside);
             if let Some(inside) = inside {
                 self.scanner.holds(digest.clone(), inside);
+            }
+            let under = UNDER.iter().find(|(word, _)| content.contains(word));
+            if let Some((metrics, (_, under))) = self.metrics.as_ref().zip(under) {
+                metrics.behaves(digest.clone(), *under);
             }
         }
         self.made.push(id.clone());
@@ -279,8 +296,12 @@ impl Script {
                 _ => "good",
             };
             let inside = INSIDE.get(self.rng.below(12)).map_or("clean", |(word, _)| word);
+            let under = match &self.metrics {
+                Some(_) => UNDER.get(self.rng.below(12)).map_or("fast", |(word, _)| word),
+                None => "fast",
+            };
             let content =
-                format!("{kind} {inside} {}", BlobRef::of(&self.rng.number().to_le_bytes()).0.hex());
+                format!("{kind} {inside} {under} {}", BlobRef::of(&self.rng.number().to_le_bytes()).0.hex());
             tree.insert(format!("{service}/main.rs"), content);
             tree.remove(&format!("{service}/broken"));
             if self.rng.chance(70) {

@@ -19,7 +19,7 @@ use longshore_ports::{
 use longshore_scan::Scan;
 use longshore_sim::{
     Air, Faults, Invoke, MemoryJournal, Outcome, Scheduler, Settings,
-    world::{FakeBlobs, FakeBuilder, FakeGit, FakeScanner, FakeWorkloads, Hole},
+    world::{FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Hole},
 };
 
 use crate::drill::Drill;
@@ -27,8 +27,8 @@ use crate::invariants;
 use crate::once::Once;
 use crate::script::Script;
 
-/// The configuration of the simulated spine.
-pub(crate) const CONFIG: &str = r#"
+/// The configuration of the simulated spine; the steps of rollouts stand for `@STRATEGY@`.
+const CONFIG: &str = r#"
 [host]
 ref_check = "30s"
 [scan]
@@ -50,6 +50,7 @@ name = "local"
 services = ["*"]
 deadline = "5s"
 settle = "500ms"
+@STRATEGY@
 [environment.gate]
 requires = ["scan", "tests"]
 block = ["critical"]
@@ -61,10 +62,49 @@ after = "local"
 soak = "3s"
 deadline = "5s"
 settle = "500ms"
+@STRATEGY@
 [environment.gate]
 requires = ["approval"]
 author = "counts"
 "#;
+
+/// What stands there for every second seed.
+const CANARY: &str = r#"
+[environment.strategy]
+kind = "canary"
+hold = "3s"
+patience = "10s"
+[[environment.strategy.step]]
+weight = 20
+[[environment.strategy.step]]
+weight = 60
+checks = ["errors"]
+[[environment.strategy.step]]
+weight = 100
+[[environment.strategy.check]]
+name = "errors"
+measure = "error_rate"
+limit = "10%"
+increase = "50%"
+tolerate = "2%"
+min_requests = 4
+[[environment.strategy.check]]
+name = "slow"
+measure = "latency_p99"
+limit = "500ms"
+min_requests = 4
+on_unknown = "fail"
+"#;
+
+/// Whether releases get their traffic step by step under this seed.
+pub(crate) fn is_canary(seed: u64) -> bool {
+    seed % 2 == 1
+}
+
+/// The configuration of the simulated spine under a seed.
+pub(crate) fn config(seed: u64) -> String {
+    CONFIG.replace("@STRATEGY@", if is_canary(seed) { CANARY } else { "" })
+}
 
 /// The claim of an invocation, in milliseconds.
 const CLAIM_MS: u64 = 30_000;
@@ -141,6 +181,7 @@ pub(crate) struct Spine {
     builder: Arc<FakeBuilder>,
     scanner: Arc<FakeScanner>,
     workloads: Arc<FakeWorkloads>,
+    metrics: Arc<FakeMetrics>,
     script: Mutex<Script>,
 }
 
@@ -150,11 +191,13 @@ pub(crate) struct Spine {
 /// When the configuration above is wrong.
 pub fn run(run: &Run) -> Report {
     let (spine, outcome) = play(run);
-    let Spine { journal, air, git, builder, scanner, workloads, .. } = &spine;
+    let Spine { journal, air, git, builder, scanner, workloads, metrics, .. } = &spine;
     let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
     wrong.extend(invariants::scans(journal, scanner));
     wrong.extend(invariants::gates(journal));
     wrong.extend(invariants::promotions(journal, workloads));
+    wrong.extend(metrics.wrong());
+    wrong.extend(invariants::verifications(journal));
     if !outcome.rested {
         wrong.push("it never came to rest".into());
     }
@@ -175,10 +218,11 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         Some(Mutation::World(hole)) => Some(hole),
         _ => None,
     };
-    let policy = POLICY.clone();
+    let policy = POLICIES[usize::from(is_canary(run.seed))].clone();
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
+    let metrics = Arc::new(FakeMetrics::new(air.clone(), workloads.clone(), hole));
     let scanner = Arc::new(FakeScanner::new(air.clone(), hole));
     let blobs = Arc::new(FakeBlobs::new(air.clone()));
     let journal = Arc::new(MemoryJournal::new(air.clone(), routes()));
@@ -205,6 +249,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         deploy: Arc::new(Deploy {
             policy: policy.clone(),
             workloads: workloads.clone(),
+            metrics: metrics.clone(),
             git: git.clone(),
             registry: blobs,
             facts: read,
@@ -219,12 +264,14 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         builder: builder.clone(),
         scanner: scanner.clone(),
         workloads: workloads.clone(),
+        metrics: metrics.clone(),
         script: Mutex::new(Script::new(
             air.clone(),
             git.clone(),
             builder.clone(),
             scanner.clone(),
             workloads.clone(),
+            is_canary(run.seed).then_some(metrics),
             journal.clone(),
             run.seed,
             run.acts,
@@ -253,11 +300,12 @@ pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
 }
 
 /// Checked once: its globs take longer to compile than a short run takes.
-static POLICY: LazyLock<Arc<Policy>> =
-    LazyLock::new(|| match longshore_policy::check(CONFIG, "spine.toml") {
+static POLICIES: LazyLock<[Arc<Policy>; 2]> = LazyLock::new(|| {
+    [0, 1].map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),
-    });
+    })
+});
 
 fn routes() -> Routes {
     Routes(vec![

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "figures that a reader of the test's output wants")]
 
+use longshore_events::types::{Verdict, VerificationFinished};
+use longshore_events::{Event, Fact as _};
 use longshore_frame::Mutant;
 use longshore_sim::world::Hole;
 use longshore_tests::{Mutation, Run, enumerate_crashes, replay, run};
@@ -30,10 +32,13 @@ fn nothing_is_lost_or_done_twice_in_the_storm() {
 
 #[test]
 fn a_crash_at_every_single_point_of_the_spine_is_survived() {
-    let (points, wrong) = enumerate_crashes(1);
-    println!("a crash at each of {points} points");
-    assert!(points > 500, "the script does too little: {points} points");
-    assert_eq!(wrong, []);
+    // One of them shifts all traffic at once, the other by steps that are measured.
+    for seed in [1, 2] {
+        let (points, wrong) = enumerate_crashes(seed);
+        println!("a crash at each of {points} points");
+        assert!(points > 500, "the script does too little: {points} points");
+        assert_eq!(wrong, []);
+    }
 }
 
 #[test]
@@ -114,4 +119,29 @@ fn an_outside_without_a_fence_is_found() {
 #[test]
 fn a_gate_that_is_read_only_once_is_found() {
     is_found(Mutation::GateOnce, "went forward on the verdict");
+}
+
+#[test]
+fn taking_no_traffic_for_good_is_found() {
+    is_found(Mutation::World(Hole::NothingIsGood), "measured bad");
+}
+
+#[test]
+fn releases_are_measured_good_bad_and_not_at_all() {
+    let mut counts = [0; 3];
+    for seed in (1..600).step_by(2) {
+        let report = run(&Run { record: true, ..Run::storm(seed) });
+        let said =
+            report.history.iter().filter_map(|line| Event::from_json(line.split_once("SAID ")?.1).ok());
+        for event in said {
+            match VerificationFinished::from_data(&event.data).map(|fact| fact.verdict) {
+                Some(Verdict::Pass) => counts[0] += 1,
+                Some(Verdict::Fail) => counts[1] += 1,
+                Some(Verdict::Unknown) => counts[2] += 1,
+                None => {}
+            }
+        }
+    }
+    println!("{counts:?} verifications passed, failed and were unknown");
+    assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
 }

@@ -17,7 +17,7 @@ use longshore_gate::Gate;
 use longshore_ports::journal::{Commit, LeaseRow, LeaseWrite, Routes, Todo, UnitRow, UnitWrite};
 use longshore_ports::{BuildOrder, Clock, Desired, DesiredRelease, Journal, Workload, Workloads};
 use longshore_sim::stored::Samples;
-use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeWorkloads, Tree};
+use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeWorkloads, Tree};
 use longshore_sim::{Air, Faults, MemoryJournal};
 use serde::de::DeserializeOwned;
 
@@ -68,6 +68,7 @@ impl World {
             deploy: Deploy {
                 policy,
                 workloads: workloads.clone(),
+                metrics: Arc::new(FakeMetrics::new(air.clone(), workloads.clone(), None)),
                 git: git.clone(),
                 registry: blobs,
                 facts: journal.clone(),

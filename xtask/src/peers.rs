@@ -87,14 +87,20 @@ const REGISTRY: Unpacked = Unpacked {
     version: "2.8",
 };
 
-/// Programs whose webhooks the tests take, unpacked: as packages they would start services.
-const TESTED_AGAINST: [Unpacked; 2] = [
+/// Programs whose webhooks the tests take, or that they ask, unpacked: as packages they would start services.
+const TESTED_AGAINST: [Unpacked; 3] = [
     REGISTRY,
     Unpacked {
         package: "prometheus-alertmanager",
         parts: &["prometheus-alertmanager"],
         program: "usr/bin/prometheus-alertmanager",
         version: "0.25",
+    },
+    Unpacked {
+        package: "prometheus",
+        parts: &["prometheus"],
+        program: "usr/bin/prometheus",
+        version: "2.42",
     },
 ];
 

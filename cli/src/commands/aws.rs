@@ -63,7 +63,10 @@ pub(super) fn coded(error: &PortError, own: &'static str) -> anyhow::Error {
 }
 
 /// The account that the environment, or the profile, names.
-pub(super) fn account() -> Result<Aws> {
+///
+/// # Errors
+/// Says what is missing, with a code.
+pub(crate) fn account() -> Result<Aws> {
     let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".into());
     let settings = settings(&profile)?;
     let lookup = |name: &str| match name {

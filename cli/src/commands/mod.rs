@@ -29,6 +29,7 @@ use clap::Parser as _;
 
 use crate::args::{Cli, Command, EksCommand, EventsCommand, Global};
 use crate::demo;
+pub(crate) use aws::account;
 pub(crate) use client::Client;
 pub(crate) use find::{ready, token};
 pub(crate) use print::{line, note, short, span};

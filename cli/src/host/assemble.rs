@@ -30,6 +30,7 @@ use super::dispatch::{Bus, CLAIM_MS, Inbox};
 use super::folder::{self, DataFolder};
 use super::functions::{Runs, hosted, routes};
 use super::images::{GitCheckout, Packer};
+use super::metrics::metrics;
 use super::runner;
 use super::system::{MachineClock, OwnRegistry, System};
 use crate::api::{Ready, TOKEN_USER};
@@ -139,7 +140,7 @@ pub(super) async fn assemble(
         news: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
     });
-    let functions = functions(&system, &builder_name, &knows, &store);
+    let functions = functions(&system, &builder_name, &knows, &store)?;
     Ok(Host { system, functions, inbox, published, store, life, downs })
 }
 
@@ -158,8 +159,13 @@ fn find_containers(
 }
 
 /// The functions, as [`routes`] lists them.
-fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &Store) -> Vec<Arc<dyn Runs>> {
-    let System { policy, journal, blobs, clock, builder, runner, bus, .. } = system;
+fn functions(
+    system: &System,
+    builder_name: &str,
+    git: &Arc<dyn Git>,
+    store: &Store,
+) -> Result<Vec<Arc<dyn Runs>>> {
+    let System { policy, journal, blobs, clock, builder, runner, bus, secrets, .. } = system;
     let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let build = Build {
         policy: policy.clone(),
@@ -172,6 +178,7 @@ fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &St
     let deploy = Deploy {
         policy: policy.clone(),
         workloads: runner.clone(),
+        metrics: metrics(&policy.metrics, runner, secrets.clone(), clock.clone())?,
         git: git.clone(),
         registry: Arc::new(OwnRegistry(store.clone())),
         facts: journal.clone(),
@@ -186,13 +193,13 @@ fn functions(system: &System, builder_name: &str, git: &Arc<dyn Git>, store: &St
     });
     let scan = Scan { policy: policy.clone(), scanner: Arc::new(checks), poll_ms: POLL_MS };
     let gate = Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() };
-    vec![
+    Ok(vec![
         hosted(build, &frame),
         hosted(deploy, &frame),
         hosted(gate, &frame),
         hosted(check, &frame),
         hosted(scan, &frame),
-    ]
+    ])
 }
 
 fn ready(folder: &DataFolder, listen: SocketAddr, proxy: SocketAddr) -> Ready {

@@ -19,6 +19,7 @@ mod images;
 mod listen;
 mod log;
 mod logs;
+mod metrics;
 mod options;
 mod placed;
 mod places;

@@ -60,18 +60,29 @@ impl Forge {
 
     /// Commits, and pushes.
     pub(crate) fn push(&self, service: usize, number: usize, broken: bool) -> Push {
+        self.push_with(service, number, if broken { "true" } else { "false" })
+    }
+
+    /// With this fault: "true" is never ready; "errs" says that it is, answers with 500, and has the same image whatever
+    /// the commit.
+    pub(crate) fn push_with(&self, service: usize, number: usize, fault: &str) -> Push {
         let work = self.work(service);
+        std::fs::write(work.join("broken"), fault).unwrap();
+        if fault == "errs" {
+            std::fs::write(work.join("same"), "e".repeat(40)).unwrap();
+        }
         let before = match number {
             0 => "0".repeat(40),
             _ => git(&work, &["rev-parse", "HEAD"]),
         };
-        std::fs::write(work.join("broken"), broken.to_string()).unwrap();
         std::fs::write(work.join("number"), number.to_string()).unwrap();
         git(&work, &["add", "--all"]);
-        git(&work, &["commit", "--quiet", "--message", &format!("change {number}")]);
+        // The image's time is that of its commit.
+        let at: &[_] = if fault == "errs" { &[("GIT_COMMITTER_DATE", "2026-11-24T08:00:00Z")] } else { &[] };
+        git_with(&work, &["commit", "--quiet", "--message", &format!("change {number}")], at);
         git(&work, &["push", "--quiet", "origin", "main"]);
         let commit = git(&work, &["rev-parse", "HEAD"]);
-        Push { service, commit, broken, before, number }
+        Push { service, commit, broken: fault == "true", before, number }
     }
 }
 
@@ -82,10 +93,15 @@ pub(crate) fn full_name(service: usize) -> String {
 
 /// Runs git with no settings of whoever runs the test; what it printed.
 pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
+    git_with(folder, words, &[])
+}
+
+fn git_with(folder: &Path, words: &[&str], environment: &[(&str, &str)]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "gc.auto=0"])
         .args(words)
         .current_dir(folder)
+        .envs(environment.iter().copied())
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
         .output()

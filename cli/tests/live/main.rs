@@ -7,6 +7,7 @@
 mod common;
 
 mod buildah;
+mod canary;
 mod chance;
 mod client;
 mod crane;

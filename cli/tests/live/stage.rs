@@ -56,6 +56,13 @@ impl Stage {
         push
     }
 
+    /// Pushes a release that errs, and delivers the webhook.
+    pub(crate) fn push_erring(&self, service: usize, number: usize) -> Push {
+        let push = self.forge.push_with(service, number, "errs");
+        assert_eq!(crate::forge::send(self.host.ready.listen, &self.secret(), &push).unwrap(), "202");
+        push
+    }
+
     /// Runs `longshore` against the host.
     pub(crate) fn longshore(&self, words: &[&str]) -> Output {
         let output = common::longshore(&self.folder, words).output().unwrap();
@@ -111,7 +118,7 @@ name = "s{service}"
 repository = "{name}"
 prepare = ["sh", "-c", '''
     echo "prepare $LONGSHORE_COMMIT $$" >> "$1"
-    cp "$2" service && printf %s "$LONGSHORE_COMMIT" > commit
+    cp "$2" service && if [ -e same ]; then cp same commit; else printf %s "$LONGSHORE_COMMIT" > commit; fi
 ''', "prepare", "{witness}", "{program}"]
 [service.run]
 ready = {{ path = "/ready" }}

@@ -3,7 +3,8 @@
 use longshore_events::{
     CommitId, Data, Event, RepositoryName,
     types::{
-        ApprovalDecision, BuildOutcome, DeploymentOutcome, ImageScanned, PipelineOutcome, ScanStatus, Verdict,
+        ApprovalDecision, BuildOutcome, CheckResult, DeploymentOutcome, ImageScanned, PipelineOutcome,
+        ScanStatus, Verdict, VerificationFinished,
     },
 };
 
@@ -119,6 +120,7 @@ pub(crate) fn summary(event: &Event) -> String {
             let place = format!("{}/{}", given.environment, given.service);
             format!("{} {how}{} for {place}{why}", given.who, digest(Some(&given.digest)))
         }
+        Data::VerificationFinished(found) => verified(found),
         Data::EventDeadlettered(dead) => {
             format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error)
         }
@@ -153,6 +155,31 @@ fn scanned(scan: &ImageScanned) -> String {
         ScanStatus::Expired => format!("what was found is too old: {why}"),
     };
     format!("{}{} scanned by {}: {found}", scan.image, digest(Some(&scan.digest)), scan.scanner)
+}
+
+fn verified(found: &VerificationFinished) -> String {
+    let verdict = match found.verdict {
+        Verdict::Pass => "good",
+        Verdict::Fail => "bad",
+        Verdict::Unknown => "unknown",
+    };
+    let checks: Vec<_> = found.checks.iter().map(checked).collect();
+    let at = format!("{}: step {} at {} %", found.deployment, found.step, found.weight);
+    format!("{at} measured {verdict}: {}", checks.join("; "))
+}
+
+/// One check with its evidence.
+fn checked(check: &CheckResult) -> String {
+    let unit = longshore_events::Measure::named(&check.measure).map_or("", |measure| measure.unit());
+    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    let Some(value) = check.value else {
+        return format!("{} unknown: {}", check.name, check.reason.as_deref().unwrap_or_default());
+    };
+    let of = |requests: Option<u64>| requests.map(|requests| format!(" of {requests}")).unwrap_or_default();
+    let beside =
+        check.running.map(|running| format!(", running {running}{unit}{}", of(check.running_requests)));
+    let limit = check.limit.map(|limit| format!(", limit {limit}{unit}")).unwrap_or_default();
+    format!("{} {value}{unit}{}{}{limit}", check.name, of(check.requests), beside.unwrap_or_default())
 }
 
 fn digest(digest: Option<&longshore_events::Digest>) -> String {

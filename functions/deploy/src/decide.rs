@@ -6,7 +6,7 @@ use longshore_events::{
     types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
 };
 use longshore_frame::{At, Cause, Decision, Lease};
-use longshore_policy::{Environment, Probe, Service, Strategy};
+use longshore_policy::{Environment, Probe, Service};
 use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
 use crate::{
@@ -29,7 +29,8 @@ pub(crate) struct Context<'a> {
     pub(crate) watch_ms: u64,
 }
 
-fn span(ms: u64) -> SignedDuration {
+/// So many milliseconds.
+pub(crate) fn span(ms: u64) -> SignedDuration {
     SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }
 
@@ -235,9 +236,7 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
         deployment: context.deployment(to.release),
         environment: context.workload.environment.clone(),
         service: context.workload.service.clone(),
-        strategy: match context.environment.strategy {
-            Strategy::Rolling => "rolling".into(),
-        },
+        strategy: context.environment.strategy.name().into(),
         from: decided.state.current.as_ref().map(|release| release.image.digest.clone()),
         to: to.image.digest.clone(),
         commit: to.commit.clone(),
@@ -263,7 +262,7 @@ fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, lin
     let reason = format!("{} asked to roll back{why}", request.who);
     let choice = context.choose(&state);
     match state.rollout.take() {
-        Some(rollout) if matches!(rollout.stage, Stage::Start | Stage::Shift) => {
+        Some(rollout) if matches!(rollout.stage, Stage::Start | Stage::Step(_) | Stage::Shift) => {
             let back_to = rollout.from.as_ref().map(|release| &release.image.digest);
             if request.to.is_some() && request.to.as_ref() != back_to {
                 // Once it is back where it was, it goes on from there.

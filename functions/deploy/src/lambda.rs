@@ -1,4 +1,5 @@
-//! What `deploy` stands on as a Lambda function: the process runner behind the socket that `LONGSHORE_RUNNER` names; ECR
+//! What `deploy` stands on as a Lambda function: the process runner behind the socket that `LONGSHORE_RUNNER` names, and
+//! who measures, as the configuration says; ECR
 //! for the images that lie there; and for those without a registry in their name the host's, at the address that
 //! `LONGSHORE_REGISTRY` names, with the secret `token`.
 
@@ -7,22 +8,33 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use longshore_aws::lambda::LambdaStack;
-use longshore_aws::{AwsSecrets, EcrRegistry, KeptSecrets};
+use longshore_aws::{AwsSecrets, CloudWatchMetrics, EcrRegistry, KeptSecrets};
 use longshore_deploy::Deploy;
 use longshore_events::ImageName;
 use longshore_forge::ForgeGit;
 use longshore_frame::lambda::{Error, POLL_MS, required};
 use longshore_oci::client::{Credentials, Registries};
-use longshore_ports::{PortError, Registry, Resolved, Secrets as _};
+use longshore_policy::MetricsSource;
+use longshore_ports::{Metrics, PortError, Registry, Resolved, Secrets as _};
 use longshore_runner::RunnerClient;
+use longshore_telemetry::Prometheus;
 
 /// The function over its adapters. Nothing is asked of AWS yet.
 ///
 /// # Errors
-/// When a variable is missing, or a repository names no forge.
+/// When a variable is missing, a repository names no forge, or who measures cannot be asked.
 pub(crate) fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     let runner = RunnerClient::new(required("LONGSHORE_RUNNER")?.into());
     let secrets = stack.kept_secrets()?;
+    let metrics: Arc<dyn Metrics> = match &stack.policy.metrics {
+        MetricsSource::Host => Arc::new(runner.clone()),
+        MetricsSource::Prometheus(source) => {
+            Arc::new(Prometheus::new(source, stack.kept_secrets()?, stack.clock.clone())?)
+        }
+        MetricsSource::CloudWatch(source) => {
+            Arc::new(CloudWatchMetrics::new(&stack.aws, source, stack.clock.clone()))
+        }
+    };
     let images = Images {
         ecr: EcrRegistry::new(&stack.aws),
         host: required("LONGSHORE_REGISTRY")?,
@@ -30,6 +42,7 @@ pub(crate) fn deploy(stack: &LambdaStack) -> Result<Deploy, Error> {
     };
     Ok(Deploy {
         policy: stack.policy.clone(),
+        metrics,
         workloads: Arc::new(runner),
         git: Arc::new(ForgeGit::alone(&stack.policy, secrets)?),
         registry: Arc::new(images),

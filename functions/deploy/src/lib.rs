@@ -12,8 +12,11 @@
 
 mod choose;
 mod decide;
+mod measure;
 mod rollout;
 mod state;
+mod steps;
+mod verify;
 
 use std::sync::Arc;
 
@@ -24,12 +27,13 @@ use longshore_events::{
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::Policy;
 use longshore_ports::{
-    Desired, EffectKind, Facts, Git, Key, Observed, PortError, Registry, Relation, Workload, Workloads,
-    journal::Relied, quarantine,
+    Desired, EffectKind, Facts, Git, Key, Metrics, Observed, PortError, Registry, Relation, Workload,
+    Workloads, journal::Relied, quarantine,
 };
 use serde::{Deserialize, Serialize};
 
-pub use state::{Asked, Candidate, Release, Rollout, Stage, State};
+pub use measure::Answer;
+pub use state::{Asked, Candidate, Held, Release, Rollout, Stage, State};
 
 takes! {
     /// What `deploy` takes.
@@ -42,6 +46,8 @@ pub struct Deploy {
     pub policy: Arc<Policy>,
     /// What runs.
     pub workloads: Arc<dyn Workloads>,
+    /// What releases do under traffic.
+    pub metrics: Arc<dyn Metrics>,
     /// Where the branch's tip is asked.
     pub git: Arc<dyn Git>,
     /// Where a tag is asked.
@@ -65,6 +71,9 @@ pub struct Seen {
     pub running: Observed,
     /// What is said of each digest in question.
     pub verdicts: Vec<Verdict>,
+    /// What was measured at the step that is held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<Answer>,
 }
 
 /// What is said last of a digest: by the quarantine, and by the gate.
@@ -188,7 +197,8 @@ impl Function for Deploy {
         for digest in state.in_question(told.map(|gate| &gate.digest), to_go_back) {
             verdicts.push(self.verdict(&workload, digest).await?);
         }
-        Ok(Seen { tip, behind, tag, running, verdicts })
+        let measured = self.measured(&workload, state).await;
+        Ok(Seen { tip, behind, tag, running, verdicts, measured })
     }
 
     fn decide(

@@ -1,4 +1,4 @@
-//! A rollout, step by step: start beside, shift the traffic, finish; or go back.
+//! A rollout, stage by stage: start beside, the strategy's steps, shift the traffic, finish; or go back.
 
 use longshore_events::types::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome};
 use longshore_frame::Decision;
@@ -8,6 +8,7 @@ use crate::{
     Apply, Candidate, Release, Rollout, Stage, State, Verdict,
     choose::Choice,
     decide::{Context, Decided, superseded},
+    steps,
 };
 
 /// The next step of a rollout that goes on.
@@ -33,7 +34,7 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         rollout.to.proven = newer.proven;
     }
     let newer = newer.filter(|newer| newer.image != rollout.to.image && !context.at.stopped);
-    match &rollout.stage {
+    match rollout.stage.clone() {
         Stage::Withdraw if reached => withdrawn(context, decided, &rollout),
         Stage::Back(_) if reached => went_back(context, decided, &rollout),
         Stage::Finish if reached => arrived(context, decided, &rollout),
@@ -44,13 +45,15 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         Stage::Start if newer.is_some() && (rollout.from.is_some() || !is_ready) => {
             give_way(context, decided, rollout)
         }
+        Stage::Step(_) if newer.is_some() && rollout.from.is_some() => give_way(context, decided, rollout),
         _ if !reached => wish(context, decided, rollout),
         Stage::Start => started(context, decided, rollout, new.as_ref()),
+        Stage::Step(held) => steps::held(context, decided, rollout, held, new.as_ref()),
         Stage::Shift => shifted(context, decided, rollout, new.as_ref()),
     }
 }
 
-/// The new release runs beside the old one: shifts the traffic when it is ready.
+/// The new release runs beside the old one: gets traffic when it is ready.
 fn started(
     context: &Context<'_>,
     decided: Decided,
@@ -63,8 +66,8 @@ fn started(
     match phase {
         Some(Phase::Ready) if is_held(context, &rollout) => wait(context, decided, rollout),
         Some(Phase::Ready) => {
-            rollout.shifted_at = Some(context.at.now);
-            next(context, decided, rollout, Stage::Shift)
+            let stage = steps::following(context, &rollout, None);
+            next(context, decided, rollout, stage)
         }
         Some(Phase::Failed) => back(context, decided, rollout, reason("it cannot run", new)),
         _ if late => {
@@ -93,26 +96,35 @@ fn shifted(
     }
 }
 
-fn reason(what: &str, new: Option<&ObservedRelease>) -> String {
+pub(crate) fn reason(what: &str, new: Option<&ObservedRelease>) -> String {
     match new.and_then(|new| new.reason.as_ref()) {
         Some(reason) => format!("{what}: {reason}"),
         None => what.to_owned(),
     }
 }
 
-fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: Stage) -> Decided {
+/// The next stage; one that moves traffic says so.
+pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: Stage) -> Decided {
     rollout.step += 1;
-    let shift = stage == Stage::Shift;
+    let weight = match &stage {
+        Stage::Shift => Some(100),
+        Stage::Step(held) => Some(held.weight),
+        _ => None,
+    };
+    if stage == Stage::Shift {
+        rollout.shifted_at = Some(context.at.now);
+    }
     rollout.stage = stage;
     let fact = DeploymentAdvanced {
         deployment: context.deployment(rollout.generation),
         environment: context.workload.environment.clone(),
         service: context.workload.service.clone(),
         step: rollout.step,
-        weight: 100,
+        weight: weight.unwrap_or(100),
         ready: true,
     };
-    let decided = if shift { decided.say(context.subject(), &rollout.to.link, fact) } else { decided };
+    let moves = weight.is_some();
+    let decided = if moves { decided.say(context.subject(), &rollout.to.link, fact) } else { decided };
     wish(context, decided, rollout)
 }
 
@@ -129,7 +141,7 @@ fn is_restoring(rollout: &Rollout) -> bool {
 }
 
 /// The stop switch holds it, or nobody knows any more whether it may run.
-fn is_held(context: &Context<'_>, rollout: &Rollout) -> bool {
+pub(crate) fn is_held(context: &Context<'_>, rollout: &Rollout) -> bool {
     let unknown = context.verdict(&rollout.to.image).is_some_and(Verdict::is_unknown);
     (context.at.stopped || unknown) && !is_restoring(rollout)
 }
@@ -167,7 +179,10 @@ fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
     match (&rollout.stage, from) {
         (Stage::Start, Some(from)) => vec![release(from, 100), release(to, 0)],
         (Stage::Shift, Some(from)) => vec![release(from, 0), release(to, 100)],
-        (Stage::Start | Stage::Shift | Stage::Finish, _) => vec![release(to, 100)],
+        (Stage::Step(held), Some(from)) => {
+            vec![release(from, 100 - held.weight.min(100)), release(to, held.weight.min(100))]
+        }
+        (Stage::Start | Stage::Step(_) | Stage::Shift | Stage::Finish, _) => vec![release(to, 100)],
         (Stage::Back(_) | Stage::Withdraw, Some(from)) => vec![release(from, 100)],
         (Stage::Back(_) | Stage::Withdraw, None) => Vec::new(),
     }
@@ -230,7 +245,7 @@ pub(crate) fn gave_up(context: &Context<'_>, mut state: State, error: &str) -> D
     let Some(rollout) = state.rollout.take() else { return Decision::rest(state) };
     let newer = context.seen.running.generation > rollout.generation;
     match rollout.stage {
-        Stage::Start | Stage::Shift | Stage::Finish if !newer => {
+        Stage::Start | Stage::Step(_) | Stage::Shift | Stage::Finish if !newer => {
             let reason = format!("it could not be applied: {error}");
             back(context, Decision::rest(state), rollout, reason)
         }

@@ -122,6 +122,8 @@ pub struct Rollout {
 pub enum Stage {
     /// The new release starts beside the old one, without traffic.
     Start,
+    /// The new release has a share of the traffic beside the old one, and is measured.
+    Step(Held),
     /// The new release has the traffic; the old one still runs.
     Shift,
     /// The new release runs alone.
@@ -130,6 +132,18 @@ pub enum Stage {
     Back(String),
     /// The old release is what shall run after all; the new one goes, and may come again.
     Withdraw,
+}
+
+/// A step of the environment's strategy that is held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its place among the strategy's steps, from 0.
+    pub number: u32,
+    /// The share of the traffic, in percent, as it was decided: the configuration may be another by now.
+    pub weight: u8,
+    /// Since when it is measured: the outside was seen to have the share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl State {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use longshore_events::{Data, EventId};
 use longshore_frame::{Lease, Told};
-use longshore_policy::{Host, Scan};
+use longshore_policy::{Host, MetricsSource, Scan};
 use longshore_ports::Changes;
 use longshore_sim::stored::Samples;
 use serde::de::IgnoredAny;
@@ -55,6 +55,7 @@ impl World {
         let policy = Policy {
             host: Host { listen: any, proxy: any, data: ".".into(), max_body: 1, ref_check_ms: 60_000 },
             scan: Scan { advisories: None, timeout_ms: 1 },
+            metrics: MetricsSource::Host,
             sources: Vec::new(),
             repositories: vec![Repository {
                 name: RepositoryName::new("shop").unwrap(),

@@ -105,6 +105,8 @@ facts! {
     DigestReleased = "dev.longshore.digest.released.v1",
     /// Somebody approved an image for an environment, or rejected it.
     ApprovalGiven = "dev.longshore.approval.given.v1",
+    /// The checks of a rollout's step came to an end.
+    VerificationFinished = "dev.longshore.verification.finished.v1",
     /// A monitor says that something is wrong.
     AlarmRaised = "dev.longshore.alarm.raised.v1",
     /// A monitor says that it is over.

@@ -9,12 +9,14 @@ use toml_span::{Error, ErrorKind, Span, Spanned};
 use crate::fault::{Code, Fault, Faults, Wrong};
 use crate::gates;
 use crate::manifests::{self, Manifests};
+use crate::metrics::{self, MetricsSource};
 use crate::policy::{
     Environment, Forge, Host, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
 };
 use crate::read::Keys;
-use crate::rules::{self, FORGES, PROVIDERS, STRATEGIES};
+use crate::rules::{self, FORGES, PROVIDERS};
 use crate::spec::{ENVIRONMENT, ROOT};
+use crate::steps;
 use crate::suggest::{self, nearest, quoted};
 use crate::url;
 use crate::watch::{self, Watch};
@@ -77,6 +79,7 @@ fn note_syntax(error: &Error, faults: &Faults<'_>) {
 fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     let host = root.table("host").and_then(|keys| host(&keys));
     let scan = root.table("scan").and_then(|keys| scan(&keys));
+    let metrics = root.table("metrics").and_then(|keys| metrics::metrics(&keys));
     let mut names = Names::new("source", faults);
     let sources = root.tables("source").iter().filter_map(|keys| source(keys, &mut names)).collect();
     let mut repository_names = Names::new("repository", faults);
@@ -92,10 +95,22 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
         root.note("service", Wrong::new(Code::NothingToRun, message));
     }
     note_shared_images(&services, &tables);
-    let environments = environments(root, &services, &service_names, faults);
+    let expressions = metrics.as_ref().is_none_or(|metrics| *metrics != MetricsSource::Host);
+    let known = Known { services: &services, names: &service_names, expressions };
+    let environments = environments(root, &known, faults);
     let waivers = root.tables("waiver").iter().filter_map(gates::waiver).collect();
     let people = gates::people(root, &environments, faults);
-    Some(Policy { host: host?, scan: scan?, sources, repositories, services, environments, waivers, people })
+    Some(Policy {
+        host: host?,
+        scan: scan?,
+        metrics: metrics?,
+        sources,
+        repositories,
+        services,
+        environments,
+        waivers,
+        people,
+    })
 }
 
 fn host(keys: &Keys<'_>) -> Option<Host> {
@@ -246,35 +261,31 @@ fn note_shared_images(services: &[Service], tables: &[Keys<'_>]) {
     }
 }
 
-fn environments<'a>(
-    root: &Keys<'a>,
-    services: &[Service],
-    known: &Names<'_>,
-    faults: &'a Faults<'a>,
-) -> Vec<Environment> {
+/// What environments may refer to.
+struct Known<'a> {
+    services: &'a [Service],
+    names: &'a Names<'a>,
+    /// Whether who measures knows expressions.
+    expressions: bool,
+}
+
+fn environments<'a>(root: &Keys<'a>, known: &Known<'_>, faults: &'a Faults<'a>) -> Vec<Environment> {
     let mut names = Names::new("environment", faults);
     let tables = root.tables("environment");
     if tables.is_empty() {
         let local = EnvironmentName::new("local").ok();
-        return environment(&Keys::defaults(&ENVIRONMENT, faults), local, services, known)
-            .into_iter()
-            .collect();
+        return environment(&Keys::defaults(&ENVIRONMENT, faults), local, known).into_iter().collect();
     }
     let read = |keys: &Keys<'a>| {
         names.define(keys.text("name"));
-        environment(keys, keys.parsed("name", rules::environment), services, known)
+        environment(keys, keys.parsed("name", rules::environment), known)
     };
     let environments: Vec<_> = tables.iter().filter_map(read).collect();
     gates::note_order(&tables, &environments);
     environments
 }
 
-fn environment(
-    keys: &Keys<'_>,
-    name: Option<EnvironmentName>,
-    services: &[Service],
-    known: &Names<'_>,
-) -> Option<Environment> {
+fn environment(keys: &Keys<'_>, name: Option<EnvironmentName>, known: &Known<'_>) -> Option<Environment> {
     let listed = keys.texts("services");
     if listed.as_ref().is_some_and(Vec::is_empty) {
         let message =
@@ -282,18 +293,18 @@ fn environment(
         keys.note("services", Wrong::new(Code::NothingToRun, message));
     }
     let named: Vec<_> = listed.unwrap_or_default();
-    let mut seen = Names::new("service of this environment", known.faults);
-    for name in named.iter().filter(|name| name.value != "*" && known.resolve(name)) {
+    let mut seen = Names::new("service of this environment", known.names.faults);
+    for name in named.iter().filter(|name| name.value != "*" && known.names.resolve(name)) {
         seen.define(Some(Spanned::with_span(name.value, name.span)));
     }
     let runs = |service: &&Service| {
         named.iter().any(|name| name.value == "*" || name.value == service.name.as_str())
     };
-    let services = services.iter().filter(runs).map(|service| service.name.clone()).collect();
-    let strategy = keys.parsed("strategy", |text| rules::choice(text, "strategy", STRATEGIES));
+    let services = known.services.iter().filter(runs).map(|service| service.name.clone()).collect();
     let (deadline, settle) = (keys.millis("deadline"), keys.millis("settle"));
     let gate = keys.table("gate").and_then(|keys| gates::gate(&keys));
     let after = gates::promotion(keys);
+    let strategy = steps::strategy(keys, settle, known.expressions, known.names.faults);
     Some(Environment {
         name: name?,
         services,

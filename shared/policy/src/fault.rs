@@ -58,11 +58,15 @@ pub enum Code {
     Promotion,
     /// Manifests that come from nowhere, or from two places.
     Manifests,
+    /// The parts of a strategy do not fit together.
+    InvalidStrategy,
+    /// Who is asked what releases do, and what, do not fit together.
+    InvalidMetrics,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -86,6 +90,8 @@ impl Code {
         Self::NotAtForge,
         Self::Promotion,
         Self::Manifests,
+        Self::InvalidStrategy,
+        Self::InvalidMetrics,
     ];
 }
 

@@ -39,6 +39,10 @@ pub(crate) fn waiver(keys: &Keys<'_>) -> Option<Waiver> {
 }
 
 /// Where images of an environment are promoted from; the inner `None` where they are not.
+#[expect(
+    clippy::option_option,
+    reason = "what is wrong is none, as everywhere here; and there may be no promotion"
+)]
 pub(crate) fn promotion(keys: &Keys<'_>) -> Option<Option<Promotion>> {
     let soak = keys.millis("soak");
     if !keys.has("after") {

@@ -18,11 +18,14 @@ mod fault;
 mod gates;
 mod init;
 mod manifests;
+mod metrics;
 mod policy;
 mod read;
 mod rules;
 mod schema;
 mod spec;
+mod steps;
+mod strategy;
 mod suggest;
 mod target;
 mod units;
@@ -33,11 +36,13 @@ pub use check::{check, check_bytes};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use manifests::{MAX_MANIFESTS, Manifests};
+pub use metrics::{CloudWatchSource, MetricsSource, PrometheusSource};
 pub use policy::{
     ApprovalPolicy, Environment, Forge, ForgeKind, GatePolicy, Host, Person, Policy, Probe, Promotion,
-    Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Strategy, Waiver,
+    Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Waiver,
 };
 pub use schema::schema;
+pub use strategy::{Check, Increase, OnUnknown, Plan, Step, Strategy};
 pub use watch::Watch;
 
 /// The annotated sample configuration, `samplconfig.toml`: every key with its default.

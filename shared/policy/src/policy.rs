@@ -11,7 +11,7 @@ use longshore_events::{
 };
 
 use crate::rules::PROVIDERS;
-use crate::{Manifests, Watch};
+use crate::{Manifests, MetricsSource, Strategy, Watch};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Policy {
     pub host: Host,
     /// How images are looked into.
     pub scan: Scan,
+    /// Who is asked what releases do under traffic.
+    pub metrics: MetricsSource,
     /// Where webhooks come from.
     pub sources: Vec<Source>,
     /// The repositories.
@@ -325,13 +327,6 @@ pub(crate) enum Requirement {
     Scan,
     Tests,
     Approval,
-}
-
-/// How a release replaces another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    /// The new release starts beside the old one, and takes over when it is ready.
-    Rolling,
 }
 
 impl Service {

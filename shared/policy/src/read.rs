@@ -62,6 +62,11 @@ impl<'a> Keys<'a> {
         self.table.contains_key(name)
     }
 
+    /// Whether a table is at `name`.
+    pub(crate) fn is_table(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|value| value.as_table().is_some())
+    }
+
     /// Whether nothing is listed at `name`: no such key, or an empty list.
     pub(crate) fn lists_nothing(&self, name: &str) -> bool {
         self.table.get(name).is_none_or(|value| value.as_array().is_some_and(Vec::is_empty))
@@ -135,6 +140,15 @@ impl<'a> Keys<'a> {
         self.kept(value.span, count.ok_or_else(wrong))
     }
 
+    /// A share of the traffic, in percent.
+    pub(crate) fn weight(&self, name: &str) -> Option<u8> {
+        let value = self.table.get(name)?;
+        let Some(number) = value.as_integer() else { return self.wrong_type(name, value) };
+        let weight = u8::try_from(number).ok().filter(|weight| *weight <= 100);
+        let wrong = || Wrong::new(Code::InvalidQuantity, format!("{number} is out of range: write 0 to 100"));
+        self.kept(value.span, weight.ok_or_else(wrong))
+    }
+
     pub(crate) fn texts(&self, name: &str) -> Option<Vec<Spanned<&'a str>>> {
         let Some(value) = self.table.get(name) else {
             let Need::Texts(texts) = self.default(name) else { return None };
@@ -181,7 +195,9 @@ impl<'a> Keys<'a> {
 
     /// The table at `name`; its defaults when it is not there.
     pub(crate) fn table(&self, name: &str) -> Option<Keys<'a>> {
-        let (Kind::Table(spec) | Kind::Probe(spec)) = self.spec.key(name)?.kind else { return None };
+        let (Kind::Table(spec) | Kind::Probe(spec) | Kind::Strategy(spec)) = self.spec.key(name)?.kind else {
+            return None;
+        };
         let Some(value) = self.table.get(name) else { return Some(Self::defaults(spec, self.faults)) };
         match value.as_table() {
             Some(table) => Some(Self::open(table, spec, value.span, self.faults)),

@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 
 use longshore_events::{
-    EnvironmentName, ImageName, InvalidName, RefName, RepositoryName, ServiceName, Timestamp, types::Severity,
+    EnvironmentName, ImageName, InvalidName, Measure, Number, RefName, RepositoryName, ServiceName,
+    Timestamp, types::Severity,
 };
 
 use crate::fault::{Code, Wrong};
-use crate::policy::{ForgeKind, Provider, Requirement, Strategy};
+use crate::policy::{ForgeKind, Provider, Requirement};
+use crate::strategy::OnUnknown;
 use crate::suggest::{self, nearest, quoted};
+use crate::units;
 
 /// What sources may speak.
 pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
@@ -44,9 +47,31 @@ pub(crate) const SEVERITIES: &[(&str, Severity)] = &[
     ("low", Severity::Low),
     ("unknown", Severity::Unknown),
 ];
+/// How releases may replace each other, without the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rolling,
+    Canary,
+    BlueGreen,
+}
 
 /// How releases may replace each other.
-pub(crate) const STRATEGIES: &[(&str, Strategy)] = &[("rolling", Strategy::Rolling)];
+pub(crate) const STRATEGIES: &[(&str, Kind)] =
+    &[("rolling", Kind::Rolling), ("canary", Kind::Canary), ("blue-green", Kind::BlueGreen)];
+/// What unknown may do.
+pub(crate) const UNKNOWNS: &[(&str, OnUnknown)] =
+    &[("wait", OnUnknown::Wait), ("fail", OnUnknown::Fail), ("pass", OnUnknown::Pass)];
+/// What can be measured; of the percentiles, those that people name.
+pub(crate) const MEASURES: &[&str] = &[
+    "error_rate",
+    "latency_p50",
+    "latency_p95",
+    "latency_p99",
+    "latency_p99.9",
+    "saturation",
+    "requests",
+    "expression",
+];
 
 fn invalid(error: &InvalidName) -> Wrong {
     Wrong::new(
@@ -254,4 +279,44 @@ pub(crate) fn environment_variable(name: &str, value: &str) -> Result<(String, S
         return Err(Wrong::new(Code::InvalidVariable, message));
     }
     variable(name, value)
+}
+
+/// The name of a check, as events and messages show it.
+pub(crate) fn check_name(text: &str) -> Result<String, Wrong> {
+    let named = ServiceName::new(text).map_err(|error| InvalidName { what: "name of a check", ..error });
+    named.map(String::from).map_err(|error| invalid(&error).suggest(suggest::label(text)))
+}
+
+/// A percentage of 0 or more, such as `0.5%`.
+pub(crate) fn percent(text: &str) -> Result<Number, Wrong> {
+    let number = text.strip_suffix('%').and_then(number_of);
+    number.ok_or_else(|| {
+        let message = format!("{} is not a percentage: write one such as \"5%\" or \"0.5%\"", quoted(text));
+        let meant = number_of(text).map(|_| format!("{text}%"));
+        Wrong::new(Code::InvalidQuantity, message).suggest(meant)
+    })
+}
+
+/// A value of a measure, in its unit.
+pub(crate) fn limit(text: &str, measure: &Measure) -> Result<Number, Wrong> {
+    match measure.unit() {
+        "%" => percent(text),
+        "ms" => units::duration(text, 1).map(millis),
+        _ => number_of(text).ok_or_else(|| {
+            let message = format!("{} is not a number: write one such as \"100\" or \"0.5\"", quoted(text));
+            Wrong::new(Code::InvalidQuantity, message)
+        }),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "30 days are the longest")]
+fn millis(ms: u64) -> Number {
+    Number::new(ms as f64).unwrap_or_else(|| Number::from(u32::MAX))
+}
+
+/// Digits, and a point with more of them.
+fn number_of(text: &str) -> Option<Number> {
+    let plain = text.len() <= 15 && text.starts_with(|c: char| c.is_ascii_digit());
+    let plain = plain && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.parse().ok().filter(|_| plain).and_then(Number::new)
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::rules::{FORGES, PROVIDERS, STRATEGIES};
+use crate::metrics::SOURCES;
+use crate::rules::{FORGES, PROVIDERS, STRATEGIES, UNKNOWNS};
 use crate::spec::{Key, Kind, Need, ROOT, Spec};
 
 /// The JSON Schema of `longshore.toml`.
@@ -52,7 +53,15 @@ fn kind(kind: &Kind) -> Value {
         Kind::Text => json!({ "type": "string" }),
         Kind::Provider => choices(PROVIDERS),
         Kind::Forge => choices(FORGES),
-        Kind::Strategy => choices(STRATEGIES),
+        Kind::Strategy(spec) => json!({ "anyOf": [{ "type": "string", "enum": ["rolling"] }, object(spec)] }),
+        Kind::MetricsSource => choices(SOURCES),
+        Kind::StrategyName => choices(STRATEGIES),
+        Kind::Unknown => choices(UNKNOWNS),
+        Kind::Measure => json!({
+            "type": "string",
+            "pattern": "^(requests|error_rate|saturation|expression|latency_p[0-9]{1,2}([.][0-9]{1,2})?)$",
+        }),
+        Kind::Weight => json!({ "type": "integer", "minimum": 0, "maximum": 100 }),
         Kind::Duration(_) => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" }),
         Kind::Size(_) => json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$" }),
         Kind::Count => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),

@@ -25,7 +25,14 @@ pub(crate) enum Kind {
     Text,
     Provider,
     Forge,
-    Strategy,
+    /// A text, or a table.
+    Strategy(&'static Spec),
+    StrategyName,
+    MetricsSource,
+    Measure,
+    Unknown,
+    /// From 0 to 100.
+    Weight,
     /// At least so many milliseconds.
     Duration(u64),
     /// At least so many bytes.
@@ -69,7 +76,15 @@ impl Kind {
     /// What to write, for messages.
     pub(crate) fn wanted(&self) -> &'static str {
         match self {
-            Self::Text | Self::Provider | Self::Forge | Self::Strategy => "a text in quotes",
+            Self::Text
+            | Self::Provider
+            | Self::Forge
+            | Self::StrategyName
+            | Self::MetricsSource
+            | Self::Measure
+            | Self::Unknown => "a text in quotes",
+            Self::Strategy(_) => "\"rolling\", or a table with `kind`",
+            Self::Weight => "a whole number from 0 to 100 without quotes",
             Self::Duration(_) => "a duration in quotes, such as \"10s\"",
             Self::Size(_) => "a size in quotes, such as \"25MiB\"",
             Self::Count => "a whole number without quotes",
@@ -96,6 +111,12 @@ pub(crate) static ROOT: Spec = Spec {
     keys: &[
         key("host", Kind::Table(&HOST), Need::Optional, "The one-machine host, `longshore up`."),
         key("scan", Kind::Table(&SCAN), Need::Optional, "How images are looked into."),
+        key(
+            "metrics",
+            Kind::Table(&METRICS),
+            Need::Optional,
+            "Who is asked what releases do under traffic, for the checks of strategies.",
+        ),
         key("source", Kind::Tables(&SOURCE), Need::Optional, "Where webhooks come from."),
         key("repository", Kind::Tables(&REPOSITORY), Need::Optional, "The Git repositories."),
         key(
@@ -248,6 +269,63 @@ pub(crate) static SCAN: Spec = Spec {
             Kind::Duration(1_000),
             Need::Text("15m"),
             "How long a scan may take; one that takes longer has failed, and is never clean.",
+        ),
+    ],
+};
+
+pub(crate) static METRICS: Spec = Spec {
+    title: "[metrics]",
+    about: "Who is asked what releases do under traffic.",
+    keys: &[
+        key(
+            "source",
+            Kind::MetricsSource,
+            Need::Optional,
+            "`host`: the proxy of the process runner. `prometheus`. `cloudwatch`. Without it: host.",
+        ),
+        key("url", Kind::Text, Need::Optional, "The address of Prometheus."),
+        key(
+            "token",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with its token, never the token itself. Without it: no token is sent.",
+        ),
+        key(
+            "requests",
+            Kind::Text,
+            Need::Text(
+                "sum(increase(http_requests_total{environment=\"$environment\",service=\"$service\",digest=\"$digest\"}[$window]))",
+            ),
+            "PromQL: how many requests a release got in the window.",
+        ),
+        key(
+            "errors",
+            Kind::Text,
+            Need::Text(
+                "sum(increase(http_requests_total{environment=\"$environment\",service=\"$service\",digest=\"$digest\",code=~\"5..\"}[$window]))",
+            ),
+            "PromQL: how many of them failed.",
+        ),
+        key(
+            "latency",
+            Kind::Text,
+            Need::Text(
+                "histogram_quantile($quantile, sum by (le) (increase(http_request_duration_seconds_bucket{environment=\"$environment\",service=\"$service\",digest=\"$digest\"}[$window])))",
+            ),
+            "PromQL: how long they took at a quantile, in seconds.",
+        ),
+        key(
+            "saturation",
+            Kind::Text,
+            Need::Optional,
+            "PromQL: how much of what it may use a release uses, in percent. Without it: that cannot be checked.",
+        ),
+        key(
+            "namespace",
+            Kind::Text,
+            Need::Text("Longshore"),
+            "The namespace of CloudWatch's metrics Requests, Errors, Latency (ms) and Saturation (%), with the dimensions \
+             Environment, Service and Digest.",
         ),
     ],
 };
@@ -454,7 +532,7 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
             Need::Texts(&["*"]),
             "The services that run there; `*` is all. One that runs nowhere is built, not deployed.",
         ),
-        key("strategy", Kind::Strategy, Need::Text("rolling"), "How a release replaces another."),
+        key("strategy", Kind::Strategy(&STRATEGY), Need::Text("rolling"), "How a release replaces another."),
         key(
             "deadline",
             Kind::Duration(1_000),
@@ -483,11 +561,102 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
     ],
 };
 
+pub(crate) static STRATEGY: Spec = Spec {
+    title: "[environment.strategy]",
+    about: "How a release replaces another, step by step.",
+    keys: &[
+        key(
+            "kind",
+            Kind::StrategyName,
+            Need::Required,
+            "`rolling`: at once, when it is ready. `canary`: by steps. `blue-green`: at once after a test without traffic.",
+        ),
+        key(
+            "hold",
+            Kind::Duration(0),
+            Need::Optional,
+            "canary: how long a step lasts that says nothing else; without it: 5m. blue-green: how long the new release \
+             is tested before it gets traffic; without it: it is not.",
+        ),
+        key(
+            "patience",
+            Kind::Duration(0),
+            Need::Text("10m"),
+            "How long past its end a step waits for what is unknown; after that it has failed.",
+        ),
+        key("step", Kind::Tables(&STEP), Need::Optional, "The steps of a canary."),
+        key("check", Kind::Tables(&CHECK), Need::Optional, "What a release may do under traffic."),
+    ],
+};
+
+pub(crate) static STEP: Spec = Spec {
+    title: "[[environment.strategy.step]]",
+    about: "A step of a canary.",
+    keys: &[
+        key("weight", Kind::Weight, Need::Required, "The new release's share of the traffic, in percent."),
+        key(
+            "hold",
+            Kind::Duration(0),
+            Need::Optional,
+            "How long it lasts. Without it: the strategy's `hold`.",
+        ),
+        key("checks", Kind::Texts, Need::Texts(&["*"]), "What is checked meanwhile, by name; `*` is all."),
+    ],
+};
+
+pub(crate) static CHECK: Spec = Spec {
+    title: "[[environment.strategy.check]]",
+    about: "What a release may do under traffic.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Its name: a DNS label."),
+        key(
+            "measure",
+            Kind::Measure,
+            Need::Required,
+            "error_rate and saturation in percent, latency_p99 (or any other percentile) as a duration, requests; or \
+             expression.",
+        ),
+        key(
+            "expression",
+            Kind::Text,
+            Need::Optional,
+            "For the measure `expression`: what the source of [metrics] is asked, with the variables of its queries.",
+        ),
+        key(
+            "limit",
+            Kind::Text,
+            Need::Optional,
+            "The most that it may be. Without it: only `increase` counts.",
+        ),
+        key(
+            "increase",
+            Kind::Text,
+            Need::Optional,
+            "How much more than the running release, over the same window, it may be, in percent of that. Without it: \
+             only `limit` counts.",
+        ),
+        key(
+            "tolerate",
+            Kind::Text,
+            Need::Optional,
+            "Up to this value nothing is an increase. Without it: 0.",
+        ),
+        key("min_requests", Kind::Count, Need::Count(50), "With fewer requests it is unknown."),
+        key(
+            "on_unknown",
+            Kind::Unknown,
+            Need::Text("wait"),
+            "What unknown does once the step is over: it waits, fails or passes.",
+        ),
+    ],
+};
+
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 14] = [
+pub(crate) const ALL: [&Spec; 18] = [
     &ROOT,
     &HOST,
     &SCAN,
+    &METRICS,
     &SOURCE,
     &REPOSITORY,
     &SERVICE,
@@ -499,4 +668,7 @@ pub(crate) const ALL: [&Spec; 14] = [
     &GATE,
     &WAIVER,
     &PERSON,
+    &STRATEGY,
+    &STEP,
+    &CHECK,
 ];

@@ -35,6 +35,7 @@ const RARE: &[(&str, &str, &str, &str)] = &[
     ("deploy", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
     ("refcheck", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
     ("scan", "dynamodb:UpdateItem", "", "an event is put off while the outside does not answer"),
+    ("deploy", "cloudwatch:GetMetricData", "", "a rollout by steps is measured, where CloudWatch is asked"),
     ("deploy", "events:PutEvents", "", "what it says is owed to nobody yet"),
     ("scan", "events:PutEvents", "", "what it says is owed to nobody yet"),
     ("deploy", "s3:PutObject", "/blobs/", "what a decision saw, where it is large"),

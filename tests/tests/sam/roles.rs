@@ -16,6 +16,8 @@ const WILDCARDS: &[(&str, &str)] = &[
     // ecr:GetAuthorizationToken knows no resources.
     ("BuilderRole", "*"),
     ("ScanRole", "repository/${RepositoryPrefix}/*"),
+    // CloudWatch's metrics are asked without a resource.
+    ("DeployRole", "*"),
     // What Inspector knows is asked without a resource.
     ("ScanRole", "*"),
     // Manifests of builds are named by their builds.

@@ -39,6 +39,7 @@ impl Deciders {
         let deploy = Deploy {
             policy: policy.clone(),
             workloads: silent.clone(),
+            metrics: silent.clone(),
             git: silent.clone(),
             registry: silent.clone(),
             facts: silent.clone(),

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
 use longshore_ports::{
-    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Observed, PortError,
-    Registry, Resolved, ScanOrder, ScanState, Scanner, ScannerVersion, Workload, Workloads,
+    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Measured, Metrics,
+    Observed, PortError, Question, Registry, Resolved, ScanOrder, ScanState, Scanner, ScannerVersion,
+    Workload, Workloads,
 };
 
 /// Nobody.
@@ -54,6 +55,13 @@ impl Workloads for Silent {
     }
 
     async fn apply(&self, _: &Desired) -> Result<(), PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Metrics for Silent {
+    async fn measure(&self, _: &Question) -> Result<Measured, PortError> {
         nobody()
     }
 }

@@ -13,6 +13,7 @@ use longshore_ports::{Observed, ObservedRelease, Phase, Workload};
 mod promotion;
 mod rollouts;
 mod rules;
+mod steps;
 mod stored;
 
 use super::{Context, decide};
@@ -77,12 +78,17 @@ fn image(n: u8) -> GateEvaluated {
 
 impl Unit {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more configuration of its environment.
+    fn with(more: &str) -> Self {
         let workload = Workload {
             environment: EnvironmentName::new("live").unwrap(),
             service: ServiceName::new("shop").unwrap(),
         };
         Self {
-            policy: longshore_policy::check(CONFIG, "test.toml").unwrap(),
+            policy: longshore_policy::check(&format!("{CONFIG}{more}"), "test.toml").unwrap(),
             workload,
             state: State::default(),
             now: Timestamp::from_second(1_790_000_000).unwrap(),
@@ -95,6 +101,7 @@ impl Unit {
                 tag: None,
                 running: Observed::default(),
                 verdicts: Vec::new(),
+                measured: Vec::new(),
             },
             said: Vec::new(),
             wishes: Vec::new(),

@@ -7,6 +7,8 @@ use longshore_sim::stored::Samples;
 use super::{Unit, image};
 use crate::{Apply, State};
 
+const STEPS: &str = "[environment.strategy]\nkind = \"canary\"\n[[environment.strategy.step]]\nweight = 10\n";
+
 #[test]
 fn what_is_stored_stays_as_it_is() {
     let samples = Samples::of("deploy");
@@ -26,6 +28,12 @@ fn what_is_stored_stays_as_it_is() {
     waiting.lease = Lease::Theirs;
     waiting.asked_to_roll_back();
     samples.keep("state-asked.json", &waiting.state);
+    let mut measured = Unit::with(STEPS);
+    measured.runs(1);
+    measured.hears(image(2));
+    measured.turns(Phase::Ready);
+    samples.keep("state-step.json", &measured.state);
+    samples.keep("effect-step.json", &measured.wishes.last());
 }
 
 #[test]

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use longshore_events::{Digest, Event, EventId, ImageName, RefName, RepositoryName};
 use longshore_intake::{Answer, Headers, Intake, Request, sign};
 use longshore_policy::{
-    Environment, Host, Policy, Probe, Provider, Repository, Run, Scan, Service, Source, Strategy,
+    Environment, Host, MetricsSource, Policy, Probe, Provider, Repository, Run, Scan, Service, Source,
+    Strategy,
 };
 use longshore_ports::journal::{Commit, CommitError, Committed, Open, Opened, Owed};
 use longshore_ports::{
@@ -311,6 +312,7 @@ fn policy() -> Policy {
     Policy {
         host: Host { listen: any, proxy: any, data: ".".into(), max_body: MAX_BODY, ref_check_ms: 60_000 },
         scan: Scan { advisories: None, timeout_ms: 1 },
+        metrics: MetricsSource::Host,
         sources: TOLD
             .map(|provider| source(provider.name(), provider, "token"))
             .into_iter()

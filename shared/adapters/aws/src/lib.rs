@@ -1,5 +1,5 @@
 //! AWS behind the ports: the journal in DynamoDB with EventBridge and SQS, blobs in S3, secrets in Secrets Manager,
-//! images in ECR and what it found in them, builds in CodeBuild; and the way into clusters of EKS.
+//! images in ECR and what it found in them, builds in CodeBuild, measurements in CloudWatch; and the way into clusters of EKS.
 //!
 //! Every client shares one HTTP client ([`Account::connect`]), on ring alone and with Amazon's roots embedded: the
 //! default clients of the SDK cost a function half a second of its cold start. Nothing here tries again by itself
@@ -15,6 +15,7 @@ mod journal;
 mod kept;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+mod metrics;
 mod plain;
 mod refusal;
 mod registry;
@@ -31,6 +32,7 @@ pub use eks::{Cluster, ClusterToken};
 pub use failure::code;
 pub use journal::{DynamoJournal, INDEXES, Index, Names, TTL, WAKE};
 pub use kept::KeptSecrets;
+pub use metrics::CloudWatchMetrics;
 pub use registry::EcrRegistry;
 pub use scanner::EcrScanner;
 pub use secrets::AwsSecrets;

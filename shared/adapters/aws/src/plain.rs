@@ -53,7 +53,7 @@ impl Plain {
         }
     }
 
-    /// Sends one request; a body that is changed on its way is refused.
+    /// Sends one request with these headers, which are signed; a body that is changed on its way is refused.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -68,7 +68,7 @@ impl Plain {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.clone());
         }
-        for (name, value) in self.signature(method, uri, sum.0.hex())? {
+        for (name, value) in self.signature(method, uri, headers, sum.0.hex())? {
             request.headers_mut().insert(name, value);
         }
         let response = self.http.call(request).await?;
@@ -102,7 +102,13 @@ impl Plain {
     }
 
     /// The headers that sign a request.
-    fn signature(&self, method: &str, uri: &str, sum: &str) -> Result<Vec<(String, String)>, Failure> {
+    fn signature(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &[(&'static str, String)],
+        sum: &str,
+    ) -> Result<Vec<(String, String)>, Failure> {
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -111,7 +117,8 @@ impl Plain {
             SigningParams::builder().identity(&self.identity).region(&self.region).name(self.service);
         let params = params.time(SystemTime::from(self.clock.now())).settings(settings).build()?.into();
         let body = SignableBody::Precomputed(sum.to_owned());
-        let signed = sign(SignableRequest::new(method, uri, std::iter::empty(), body)?, &params)?;
+        let given = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let signed = sign(SignableRequest::new(method, uri, given, body)?, &params)?;
         let headers = signed.output().headers();
         Ok(headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }

@@ -12,7 +12,7 @@ wire! {
         pub environment: EnvironmentName,
         /// What.
         pub service: ServiceName,
-        /// How: `rolling`.
+        /// How: `rolling`, `canary` or `blue-green`.
         pub strategy: String,
         /// The release that runs, if one does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ wire! {
     pub enum DeploymentOutcome {
         /// The new release runs alone.
         Succeeded,
-        /// It did not become ready, or was asked back; the release before runs.
+        /// It did not become ready, measured bad, or was asked back; the release before runs.
         RolledBack,
         /// It did not become ready, and there was nothing to go back to: it was taken away.
         Removed,

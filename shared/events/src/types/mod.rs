@@ -16,6 +16,7 @@ mod pipeline;
 mod push;
 mod request;
 mod schedule;
+mod verification;
 
 pub use alarm::{AlarmCleared, AlarmRaised};
 pub use approval::{ApprovalDecision, ApprovalGiven};
@@ -33,6 +34,7 @@ pub use pipeline::{PipelineFinished, PipelineOutcome};
 pub use push::{PushReceived, RefKind};
 pub use request::{RequestKind, RequestMade};
 pub use schedule::ScheduleFired;
+pub use verification::{CheckResult, VerificationFinished};
 
 /// Derives every event type shares.
 macro_rules! wire {

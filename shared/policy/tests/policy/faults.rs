@@ -29,7 +29,7 @@ fn service(line: &str) -> String {
 #[test]
 fn codes_are_numbered_without_gaps() {
     let codes: Vec<_> = Code::ALL.iter().map(ToString::to_string).collect();
-    let expected: Vec<_> = (101..=123).map(|number| format!("LS0{number}")).collect();
+    let expected: Vec<_> = (101..=125).map(|number| format!("LS0{number}")).collect();
     assert_eq!(codes, expected);
 }
 
@@ -66,7 +66,7 @@ fn all_faults_are_reported_together_in_their_order() {
              a table",
             "longshore.toml:14:14: error[LS0108]: there is no service \"shopp\": add it as [[service]]; did you mean \
              `shop`?",
-            "longshore.toml:15:13: error[LS0107]: \"roling\" is not a strategy: write rolling; did you mean `rolling`?",
+            "longshore.toml:15:13: error[LS0107]: \"roling\" is not a strategy: write rolling, canary, blue-green; did you mean `rolling`?",
         ]
     );
 }

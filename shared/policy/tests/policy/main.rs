@@ -2,6 +2,8 @@
 
 mod faults;
 mod init;
+mod metrics;
 mod properties;
 mod sample;
+mod strategy;
 mod support;

@@ -147,6 +147,13 @@ pub async fn stack(aws: &Aws, name: &str, outputs: &BTreeMap<&str, &str>) {
     .await;
 }
 
+/// Puts values of metrics into CloudWatch, as PutMetricData takes them.
+pub async fn metric_data(aws: &Aws, body: &Value) {
+    let service = format!("{}/monitoring", aws.account.region);
+    let kind = "application/x-amz-json-1.0\r\nx-amz-target: GraniteServiceVersion20100801.PutMetricData";
+    ask(aws, &service, "POST /", (kind, body.to_string())).await;
+}
+
 /// One plain request to a region's service of moto, which looks at no signature.
 async fn ask(aws: &Aws, service: &str, line: &str, (kind, body): (&str, String)) {
     let address = endpoint(aws).trim_start_matches("http://").to_owned();

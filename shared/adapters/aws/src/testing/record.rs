@@ -134,6 +134,8 @@ impl Read<'_> {
                 let project = first.and_then(|id| id.split(':').next()).unwrap_or(self.text("projectName"));
                 named(project, "project/")
             }
+            // Whose actions have another prefix, and no resource.
+            "monitoring" => return Some(vec![(format!("cloudwatch:{}", self.method), "*".into())]),
             _ => return None,
         };
         Some(vec![(format!("{service}:{}", self.method), arn)])

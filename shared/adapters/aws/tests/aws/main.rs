@@ -9,6 +9,7 @@ mod codebuild;
 mod eks;
 mod faults;
 mod journal;
+mod metrics;
 mod refusals;
 mod registry;
 mod scanner;

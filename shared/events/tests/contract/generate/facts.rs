@@ -2,13 +2,13 @@
 
 use longshore_events::types::{
     AlarmCleared, AlarmRaised, ApprovalDecision, ApprovalGiven, BuildFinished, BuildOutcome, BuildStarted,
-    BuildTimes, ChangeClosed, ChangeMerged, ChangeOpened, ChangeUpdated, DeploymentAdvanced,
+    BuildTimes, ChangeClosed, ChangeMerged, ChangeOpened, ChangeUpdated, CheckResult, DeploymentAdvanced,
     DeploymentFinished, DeploymentOutcome, DeploymentStarted, DetectionRaised, DigestQuarantined,
     DigestReleased, EventDeadlettered, GateEvaluated, ImageDeleted, ImagePushed, ImageScanned,
     PipelineFinished, PipelineOutcome, PlatformDigest, Proof, PushReceived, RefKind, RequestKind,
-    RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts, Verdict,
+    RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts, Verdict, VerificationFinished,
 };
-use longshore_events::{Data, Event, Link, Timestamp};
+use longshore_events::{Data, Event, Link, Number, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -282,6 +282,47 @@ fn approval_given() -> impl Strategy<Value = ApprovalGiven> {
     })
 }
 
+fn number() -> impl Strategy<Value = Number> {
+    (-1e14..1e14_f64).prop_map(|value| Number::new(value).unwrap())
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop::sample::select(vec![Verdict::Pass, Verdict::Fail, Verdict::Unknown])
+}
+
+fn check_result() -> impl Strategy<Value = CheckResult> {
+    let measured = || (option::of(number()), option::of(any::<u64>()));
+    let why = (option::of(number()), option::of(text()));
+    (text(), text(), verdict(), measured(), measured(), why).prop_map(
+        |(name, measure, verdict, (value, requests), (running, running_requests), (limit, reason))| {
+            CheckResult { name, measure, verdict, value, requests, running, running_requests, limit, reason }
+        },
+    )
+}
+
+fn verification_finished() -> impl Strategy<Value = VerificationFinished> {
+    let place = (text(), environment(), service(), digest(), option::of(digest()));
+    let found = (verdict(), prop::collection::vec(check_result(), 0..3));
+    (place, any::<u32>(), 0..=100_u8, (time(), time()), found).prop_map(
+        |(place, step, weight, (from, until), (verdict, checks))| {
+            let (deployment, environment, service, digest, running) = place;
+            VerificationFinished {
+                deployment,
+                environment,
+                service,
+                digest,
+                running,
+                step,
+                weight,
+                from,
+                until,
+                verdict,
+                checks,
+            }
+        },
+    )
+}
+
 fn event_deadlettered() -> impl Strategy<Value = EventDeadlettered> {
     (option::of(event_id()), text(), option::of(text()), text(), any::<u32>()).prop_map(
         |(original, function, unit, error, attempts)| EventDeadlettered {
@@ -417,6 +458,7 @@ pub(crate) fn data() -> impl Strategy<Value = Data> {
         digest_quarantined().prop_map(Data::from),
         digest_released().prop_map(Data::from),
         approval_given().prop_map(Data::from),
+        verification_finished().prop_map(Data::from),
         event_deadlettered().prop_map(Data::from),
     ];
     let told = prop_oneof![

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use longshore_events::ImageName;
-use longshore_policy::{Host, Manifests, Probe, Run, Scan};
+use longshore_policy::{Host, Manifests, MetricsSource, Probe, Run, Scan};
 use longshore_ports::{BlobRef, EffectKind};
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -144,6 +144,7 @@ impl Yard {
         Policy {
             host: Host { listen: free, proxy: free, data: ".".into(), max_body: 1, ref_check_ms: 1 },
             scan: Scan { advisories: None, timeout_ms: 1 },
+            metrics: MetricsSource::Host,
             sources: Vec::new(),
             repositories: Vec::new(),
             services: vec![service],
