@@ -66,6 +66,7 @@ settle = "500ms"
 [environment.gate]
 requires = ["approval"]
 author = "counts"
+approval_valid = "1m"
 "#;
 
 /// What stands there for every second seed.

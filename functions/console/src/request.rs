@@ -69,17 +69,14 @@ impl Console {
         let state = self.journal.open(&ask).await?.unit.map(|row| row.state).unwrap_or_default();
         let deployed: Deployed = serde_json::from_str(&state).unwrap_or_default();
         let before: BTreeSet<Digest> = deployed.before().cloned().collect();
-        let mut meant = before.iter().filter(|digest| digest.hex().starts_with(begins));
-        match (meant.next(), meant.next()) {
-            (Some(digest), None) => Ok(digest.clone()),
-            _ => {
-                let known: Vec<_> = before.iter().map(|digest| &digest.hex()[..12]).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let why =
-                    format!("{target} has no such release to go back to; those that ran before: {known}");
-                Err(Refused::unusable("LS0219", why))
-            }
+        let meant: Vec<_> = before.iter().filter(|digest| digest.hex().starts_with(begins)).collect();
+        if let [digest] = meant.as_slice() {
+            return Ok((*digest).clone());
         }
+        let known: Vec<_> = before.iter().map(|digest| &digest.hex()[..12]).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let why = format!("{target} has no such release to go back to; those that ran before: {known}");
+        Err(Refused::unusable("LS0219", why))
     }
 
     /// Commits an event, unless it is there, and tells the bus.

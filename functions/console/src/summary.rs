@@ -3,8 +3,8 @@
 use longshore_events::{
     CommitId, Data, Event, RepositoryName,
     types::{
-        ApprovalDecision, BuildOutcome, CheckResult, DeploymentOutcome, ImageScanned, PipelineOutcome,
-        ScanStatus, Verdict, VerificationFinished,
+        ApprovalDecision, ApprovalGiven, BuildOutcome, CheckResult, DeploymentFinished, DeploymentOutcome,
+        GateEvaluated, ImageScanned, PipelineOutcome, ScanStatus, Verdict, VerificationFinished,
     },
 };
 
@@ -63,16 +63,7 @@ pub(crate) fn summary(event: &Event) -> String {
         Data::ImagePushed(image) => format!("{}{}", image.image, digest(Some(&image.digest))),
         Data::ImageDeleted(image) => format!("{}{} deleted", image.image, digest(Some(&image.digest))),
         Data::ImageScanned(scan) => scanned(scan),
-        Data::GateEvaluated(gate) => {
-            let how = match gate.verdict {
-                Verdict::Pass => "may run",
-                Verdict::Fail => "may not run",
-                Verdict::Unknown => "may perhaps run",
-            };
-            let why = gate.reasons.join("; ");
-            let why = if why.is_empty() { why } else { format!(": {why}") };
-            format!("{}/{}:{} {how}{why}", gate.environment, gate.service, digest(Some(&gate.digest)))
-        }
+        Data::GateEvaluated(gate) => judged(gate),
         Data::ScheduleFired(schedule) => format!("{} is due at {}", schedule.name, schedule.planned_at),
         Data::RequestMade(request) => {
             let why = request.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -85,17 +76,7 @@ pub(crate) fn summary(event: &Event) -> String {
         Data::DeploymentAdvanced(rollout) => {
             format!("{}: step {}, {} % of the traffic", rollout.deployment, rollout.step, rollout.weight)
         }
-        Data::DeploymentFinished(rollout) => {
-            let why = rollout.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let how = match rollout.outcome {
-                DeploymentOutcome::Succeeded => "runs",
-                DeploymentOutcome::RolledBack => "rolled back",
-                DeploymentOutcome::Removed => "taken away",
-                DeploymentOutcome::Superseded => "superseded",
-                DeploymentOutcome::Refused => "refused",
-            };
-            format!("{}:{} {how}{why}", rollout.deployment, digest(Some(&rollout.to)))
-        }
+        Data::DeploymentFinished(rollout) => ended(rollout),
         Data::DigestQuarantined(bad) => format!(
             "{}/{} must not run{}: {}",
             bad.environment,
@@ -111,20 +92,45 @@ pub(crate) fn summary(event: &Event) -> String {
             released.service,
             released.why
         ),
-        Data::ApprovalGiven(given) => {
-            let how = match given.decision {
-                ApprovalDecision::Approved => "approved",
-                ApprovalDecision::Rejected => "rejected",
-            };
-            let why = given.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let place = format!("{}/{}", given.environment, given.service);
-            format!("{} {how}{} for {place}{why}", given.who, digest(Some(&given.digest)))
-        }
+        Data::ApprovalGiven(given) => said_of(given),
         Data::VerificationFinished(found) => verified(found),
         Data::EventDeadlettered(dead) => {
             format!("{} gave up after {} attempts: {}", dead.function, dead.attempts, dead.error)
         }
     }
+}
+
+fn judged(gate: &GateEvaluated) -> String {
+    let how = match gate.verdict {
+        Verdict::Pass => "may run",
+        Verdict::Fail => "may not run",
+        Verdict::Unknown => "may perhaps run",
+    };
+    let why = gate.reasons.join("; ");
+    let why = if why.is_empty() { why } else { format!(": {why}") };
+    format!("{}/{}:{} {how}{why}", gate.environment, gate.service, digest(Some(&gate.digest)))
+}
+
+fn ended(rollout: &DeploymentFinished) -> String {
+    let why = rollout.failure.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let how = match rollout.outcome {
+        DeploymentOutcome::Succeeded => "runs",
+        DeploymentOutcome::RolledBack => "rolled back",
+        DeploymentOutcome::Removed => "taken away",
+        DeploymentOutcome::Superseded => "superseded",
+        DeploymentOutcome::Refused => "refused",
+    };
+    format!("{}:{} {how}{why}", rollout.deployment, digest(Some(&rollout.to)))
+}
+
+fn said_of(given: &ApprovalGiven) -> String {
+    let how = match given.decision {
+        ApprovalDecision::Approved => "approved",
+        ApprovalDecision::Rejected => "rejected",
+    };
+    let why = given.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let place = format!("{}/{}", given.environment, given.service);
+    format!("{} {how}{} for {place}{why}", given.who, digest(Some(&given.digest)))
 }
 
 fn proposed(what: &str, repo: &RepositoryName, number: u64, head: &CommitId, fork: bool) -> String {

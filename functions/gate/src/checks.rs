@@ -86,20 +86,40 @@ fn proof(context: &Context<'_>, state: &State, promotion: &Promotion) -> Check {
     check.from(&proven.event)
 }
 
-/// Whether enough people approved it, and nobody rejected it.
-fn approval(context: &Context<'_>, state: &State, policy: &ApprovalPolicy) -> Check {
-    let ends = |word: &Word| {
-        let by_policy = word.at + span(policy.valid_ms);
-        word.until.map_or(by_policy, |until| until.min(by_policy))
+/// Until when a word counts; one that rejects does until its giver says otherwise, or said so at once.
+fn ends(word: &Word, policy: &ApprovalPolicy) -> Timestamp {
+    let by_policy = match word.decision {
+        ApprovalDecision::Approved => word.at + span(policy.valid_ms),
+        ApprovalDecision::Rejected => Timestamp::MAX,
     };
-    let count = |word: &&Word| context.now < ends(word) && context.may_approve(&word.who);
-    let words: Vec<&Word> = state.words.iter().filter(count).collect();
-    let until = words.iter().map(|word| ends(word)).min();
+    word.until.map_or(by_policy, |until| until.min(by_policy))
+}
+
+/// The words that count now.
+fn words<'a>(context: &Context<'_>, state: &'a State, policy: &ApprovalPolicy) -> Vec<&'a Word> {
+    let counts = |word: &&Word| context.now < ends(word, policy) && context.may_approve(&word.who);
+    state.words.iter().filter(counts).collect()
+}
+
+/// A word that counts, and rejects it.
+pub(crate) fn rejection<'a>(context: &Context<'_>, state: &'a State) -> Option<&'a Word> {
+    let policy = context.target.environment.gate.approval.as_ref()?;
+    let mut words = words(context, state, policy).into_iter();
+    words.find(|word| word.decision == ApprovalDecision::Rejected)
+}
+
+/// Whether enough people approved it, and nobody rejected it. What was enough in time stays so.
+fn approval(context: &Context<'_>, state: &State, policy: &ApprovalPolicy) -> Check {
+    let words = words(context, state, policy);
     let inputs = words.iter().map(|word| word.event.clone()).collect();
-    if let Some(word) = words.iter().find(|word| word.decision == ApprovalDecision::Rejected) {
+    let until = words.iter().map(|word| ends(word, policy)).filter(|until| *until < Timestamp::MAX).min();
+    if let Some(word) = rejection(context, state) {
         let why = word.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         let check = Check::new(Verdict::Fail, format!("approval: {} rejected it{why}", word.who));
-        return Check { until, inputs, ..check };
+        return Check { inputs, until, ..check };
+    }
+    if state.approved {
+        return Check { inputs, ..Check::new(Verdict::Pass, "people approved it") };
     }
     let author = state.heard.last().and_then(|heard| heard.image.actor.as_deref());
     let strangers = words.iter().filter(|word| policy.author_counts || !context.is_author(&word.who, author));
@@ -116,7 +136,7 @@ fn approval(context: &Context<'_>, state: &State, policy: &ApprovalPolicy) -> Ch
         };
         Check::waits(format!("approval: {approved} of {needed} people approved it{more}"))
     };
-    Check { until, inputs, ..check }
+    Check { inputs, until, ..check }
 }
 
 fn scan(context: &Context<'_>) -> Check {

@@ -5,7 +5,7 @@ use longshore_events::types::{GateEvaluated, Proof, Verdict};
 use longshore_frame::{Cause, Decision};
 use longshore_policy::Policy;
 
-use crate::checks::{Check, checks, join, span};
+use crate::checks::{Check, checks, join, rejection, span};
 use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word};
 
 type Decided = Decision<State, Nothing>;
@@ -38,8 +38,15 @@ impl Context<'_> {
 pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input>) -> Decided {
     let says_it_again = hear(&mut state, cause);
     let Some(last) = state.heard.last().cloned() else { return Decision::rest(state) };
-    let checks = checks(context, &state);
-    let joined = join(&checks);
+    let mut all = checks(context, &state);
+    let joined = join(&all);
+    let approved = joined == Verdict::Pass && context.target.environment.gate.approval.is_some();
+    let was_approved = state.approved;
+    state.approved = (was_approved || approved) && rejection(context, &state).is_none();
+    if state.approved && !was_approved {
+        all = checks(context, &state);
+    }
+    let checks = all;
     let is_overdue = |check: &Check| check.verdict == Verdict::Unknown && !check.is_patient;
     if joined == Verdict::Unknown && checks.iter().any(is_overdue) {
         state.unknown_since.get_or_insert(context.now);
@@ -101,7 +108,10 @@ fn hear(state: &mut State, cause: Cause<Input>) -> bool {
             state.note(Word { who, decision, why, at, until: given.until, event });
         }
         // It is heard of anew: what was refused may run.
-        Input::DigestReleased(_) => return true,
+        Input::DigestReleased(_) => {
+            state.approved = false;
+            return true;
+        }
         // What was said last of these is looked up.
         Input::ImageScanned(_) | Input::DigestQuarantined(_) => {}
     }

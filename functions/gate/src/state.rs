@@ -28,6 +28,9 @@ pub struct State {
     /// What people said of it, each person once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
+    /// People approved it in time: the verdict was good with their words. One that rejects it takes that back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approved: bool,
     /// Since when something that machines must say is unknown.
     #[serde(default)]
     pub unknown_since: Option<Timestamp>,

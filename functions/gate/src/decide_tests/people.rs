@@ -107,22 +107,55 @@ fn one_who_rejects_closes_it_until_they_think_otherwise() {
 }
 
 #[test]
-fn an_approval_ends_by_the_policy_or_when_its_giver_says_and_the_gate_looks_then() {
+fn an_approval_that_was_not_enough_ends_by_the_policy_or_when_its_giver_says_and_the_gate_looks_then() {
     let mut unit = Unit::new(CONFIG);
     unit.pushed("1");
     let soon = unit.now + SignedDuration::from_mins(30);
-    unit.says("ann", Approved);
     unit.says_until("bob", Approved, Some(soon));
-    assert_eq!((unit.verdict(), unit.last.wake), (Verdict::Pass, Some(soon)));
-    assert_eq!(unit.said.last().unwrap().expires_at, Some(soon));
-    unit.passes(1_800);
-    assert_eq!((unit.verdict(), unit.reason()), (Verdict::Unknown, "approval: 1 of 2 people approved it"));
-    unit.says_until("bob", Approved, Some(unit.now + SignedDuration::from_hours(48)));
-    assert_eq!(unit.verdict(), Verdict::Pass);
-    unit.passes(1_800);
-    assert_eq!(unit.verdict(), Verdict::Unknown, "ann's ended after the hour of the policy");
+    assert_eq!((unit.last.wake, unit.said.last().unwrap().expires_at), (Some(soon), Some(soon)));
     unit.passes(1_800);
     assert_eq!((unit.reason(), unit.last.wake), ("approval: 0 of 2 people approved it", None));
+    unit.says_until("ann", Approved, Some(unit.now + SignedDuration::from_hours(48)));
+    assert_eq!(
+        unit.last.wake,
+        Some(unit.now + SignedDuration::from_hours(1)),
+        "no longer than the policy says"
+    );
+    unit.passes(3_600);
+    unit.says("bob", Approved);
+    assert_eq!((unit.verdict(), unit.reason()), (Verdict::Unknown, "approval: 1 of 2 people approved it"));
+}
+
+#[test]
+fn what_was_approved_in_time_stays_so_until_somebody_rejects_it_or_lifts_its_quarantine() {
+    let mut unit = Unit::new(CONFIG);
+    unit.pushed("1");
+    unit.says("ann", Approved);
+    unit.says("bob", Approved);
+    assert_eq!((unit.last.wake, unit.said.last().unwrap().expires_at), (None, None));
+    unit.passes(1_000_000);
+    assert_eq!(unit.verdict(), Verdict::Pass, "a rollout is not held by it");
+    unit.says("bob", Rejected);
+    unit.passes(1_000_000);
+    assert_eq!(
+        (unit.verdict(), unit.last.wake),
+        (Verdict::Fail, None),
+        "who rejects takes that back themselves"
+    );
+    unit.says("bob", Approved);
+    assert_eq!(unit.reason(), "approval: 1 of 2 people approved it", "ann's word has ended");
+    unit.says("ann", Approved);
+    unit.passes(1_000_000);
+    assert_eq!(unit.verdict(), Verdict::Pass);
+    unit.tell(Input::DigestReleased(longshore_events::types::DigestReleased {
+        environment: EnvironmentName::new("live").unwrap(),
+        service: ServiceName::new("shop").unwrap(),
+        digest: digest(),
+        quarantine: EventId::new("bad").unwrap(),
+        who: "ann".into(),
+        why: "a false alarm".into(),
+    }));
+    assert_eq!(unit.reason(), "approval: 0 of 2 people approved it");
 }
 
 #[test]
