@@ -73,7 +73,9 @@ mod tests {
             [
                 "build: dev.longshore.push.received.v1",
                 "deploy: dev.longshore.gate.evaluated.v1 dev.longshore.request.made.v1",
-                "gate: dev.longshore.image.pushed.v1 dev.longshore.image.scanned.v1 dev.longshore.build.finished.v1",
+                "gate: dev.longshore.image.pushed.v1 dev.longshore.image.scanned.v1 dev.longshore.build.finished.v1 \
+                 dev.longshore.approval.given.v1 dev.longshore.deployment.finished.v1 dev.longshore.digest.quarantined.v1 \
+                 dev.longshore.digest.released.v1",
                 "refcheck: dev.longshore.push.received.v1",
                 "scan: dev.longshore.image.pushed.v1",
             ]
