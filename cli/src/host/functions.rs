@@ -56,6 +56,7 @@ pub(crate) fn routes() -> Routes {
         route::<longshore_deploy::Deploy>(),
         route::<longshore_gate::Gate>(),
         route::<longshore_intake::RefCheck>(),
+        route::<longshore_report::Report>(),
         route::<longshore_scan::Scan>(),
     ])
 }
@@ -75,6 +76,9 @@ mod tests {
                 "deploy: dev.longshore.gate.evaluated.v1 dev.longshore.request.made.v1",
                 "gate: dev.longshore.image.pushed.v1 dev.longshore.image.scanned.v1 dev.longshore.build.finished.v1",
                 "refcheck: dev.longshore.push.received.v1",
+                "report: dev.longshore.build.started.v1 dev.longshore.build.finished.v1 \
+                 dev.longshore.deployment.started.v1 dev.longshore.deployment.finished.v1 \
+                 dev.longshore.event.deadlettered.v1",
                 "scan: dev.longshore.image.pushed.v1",
             ]
         );

@@ -117,6 +117,7 @@ pub(crate) static ROOT: Spec = Spec {
             Need::Optional,
             "Who is asked what releases do under traffic, for the checks of strategies.",
         ),
+        key("notify", Kind::Table(&NOTIFY), Need::Optional, "Who is told of failures."),
         key("source", Kind::Tables(&SOURCE), Need::Optional, "Where webhooks come from."),
         key("repository", Kind::Tables(&REPOSITORY), Need::Optional, "The Git repositories."),
         key(
@@ -326,6 +327,25 @@ pub(crate) static METRICS: Spec = Spec {
             Need::Text("Longshore"),
             "The namespace of CloudWatch's metrics Requests, Errors, Latency (ms) and Saturation (%), with the dimensions \
              Environment, Service and Digest.",
+        ),
+    ],
+};
+
+pub(crate) static NOTIFY: Spec = Spec {
+    title: "[notify]",
+    about: "Who is told of rollouts that failed, and of dead letters.",
+    keys: &[
+        key(
+            "webhook",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with the address of a webhook, which gets JSON: key, title, text.",
+        ),
+        key(
+            "slack",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with the address of an incoming webhook of Slack, or of what takes the same.",
         ),
     ],
 };
@@ -652,11 +672,12 @@ pub(crate) static CHECK: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 18] = [
+pub(crate) const ALL: [&Spec; 19] = [
     &ROOT,
     &HOST,
     &SCAN,
     &METRICS,
+    &NOTIFY,
     &SOURCE,
     &REPOSITORY,
     &SERVICE,

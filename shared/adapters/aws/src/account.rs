@@ -138,6 +138,14 @@ impl Aws {
     pub fn config(&self) -> &SdkConfig {
         &self.config
     }
+
+    /// Where a service answers in the region.
+    pub(crate) fn address(&self, service: &str) -> String {
+        let region = &self.account.region;
+        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+        let own = || format!("https://{service}.{region}.amazonaws.com{suffix}");
+        self.account.endpoint.as_ref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -99,13 +99,6 @@ impl Aws {
         let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url));
         Ok(ClusterToken { token: Secret::new(token), expires })
     }
-
-    fn address(&self, service: &str) -> String {
-        let region = &self.account.region;
-        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-        let own = || format!("https://{service}.{region}.amazonaws.com{suffix}");
-        self.account.endpoint.as_ref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
-    }
 }
 
 fn check(operation: &str, name: &str) -> Result<(), PortError> {
