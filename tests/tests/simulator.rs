@@ -129,7 +129,7 @@ fn taking_no_traffic_for_good_is_found() {
 #[test]
 fn releases_are_measured_good_bad_and_not_at_all() {
     let mut counts = [0; 3];
-    for seed in (1..600).step_by(2) {
+    for seed in (1..4_000).step_by(2) {
         let report = run(&Run { record: true, ..Run::storm(seed) });
         let said =
             report.history.iter().filter_map(|line| Event::from_json(line.split_once("SAID ")?.1).ok());
