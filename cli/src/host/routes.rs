@@ -77,10 +77,7 @@ async fn console(
     uri: Uri,
     body: Bytes,
 ) -> Response {
-    let person = match &caller {
-        Caller::Person(name) => Some(name.as_str()),
-        Caller::Host => None,
-    };
+    let person = caller.person();
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
     response(system.console.reply(&Ask { method: method.as_str(), path, query, body: &body, person }).await)
 }

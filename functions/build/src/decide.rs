@@ -4,12 +4,12 @@
 //! was forced. In all other cases the answer may be stale: it is asked again [`SETTLE_MS`] after the push was heard
 //! of, and taken as true then.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use longshore_events::{
     ImageName, Link,
     types::{BuildFinished, BuildOutcome, BuildStarted, BuildTimes, ImagePushed},
 };
-use longshore_frame::{At, Cause, Decision, Told};
+use longshore_frame::{At, Cause, Decision, Told, span};
 use longshore_policy::SETTLE_MS;
 use longshore_ports::{BuildFailure, BuildOrder, BuildStatus, Built, Relation};
 
@@ -33,10 +33,6 @@ impl Context<'_> {
     fn after(&self, ms: u64) -> Timestamp {
         self.at.now + span(ms)
     }
-}
-
-fn span(ms: u64) -> SignedDuration {
-    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }
 
 /// The next decision.

@@ -69,18 +69,8 @@ impl Console {
                 found.push((event, fact));
             }
         }
-        let (event, fact) = match found.as_slice() {
-            [] => {
-                let why = format!("no digest that begins with {begins} is quarantined there");
-                return Err(Refused::missing(why));
-            }
-            [one] => one.clone(),
-            several => {
-                let places: Vec<_> = several.iter().map(|(event, _)| event.subject.as_str()).collect();
-                let why = format!("several are meant: {}; name environment and service", places.join(", "));
-                return Err(Refused::unusable("LS0219", why));
-            }
-        };
+        let none = || format!("no digest that begins with {begins} is quarantined there");
+        let (event, fact) = the_one(found, none, "name environment and service")?;
         let data = DigestReleased {
             digest: fact.digest.clone(),
             environment: fact.environment,
@@ -111,18 +101,9 @@ impl Console {
             let begins = digits(&asked.what)?;
             may_be.retain(|(_, fact)| fact.digest.hex().starts_with(begins));
         }
-        match may_be.as_slice() {
-            [] => Err(Refused::missing(format!(
-                "nothing of {:?} waits for approval; `longshore approve` lists what does",
-                asked.what
-            ))),
-            [one] => Ok(one.clone()),
-            several => {
-                let places: Vec<_> = several.iter().map(|(event, _)| event.subject.as_str()).collect();
-                let why = format!("several are meant: {}; name one of them", places.join(", "));
-                Err(Refused::unusable("LS0219", why))
-            }
-        }
+        let none =
+            || format!("nothing of {:?} waits for approval; `longshore approve` lists what does", asked.what);
+        the_one(may_be, none, "name one of them")
     }
 
     fn needs_people(&self, fact: &GateEvaluated) -> bool {
@@ -133,15 +114,11 @@ impl Console {
 
     /// Whose word counts there.
     fn may_approve(&self, who: &str, fact: &GateEvaluated) -> Result<(), Refused> {
-        let people = &self.policy.people;
-        let counts = |name: &str| {
-            self.policy.person(name).is_some_and(|person| person.approves.contains(&fact.environment))
-        };
-        if people.is_empty() || counts(who) {
+        if self.policy.may_approve(who, &fact.environment) {
             return Ok(());
         }
-        let may: Vec<_> =
-            people.iter().map(|person| person.name.as_str()).filter(|name| counts(name)).collect();
+        let people = self.policy.people.iter().map(|person| person.name.as_str());
+        let may: Vec<_> = people.filter(|name| self.policy.may_approve(name, &fact.environment)).collect();
         let who_may =
             if may.is_empty() { "nobody may".to_owned() } else { format!("{} may", may.join(", ")) };
         let message = format!(
@@ -196,6 +173,20 @@ impl Console {
         self.keep(event).await?;
         Ok(given)
     }
+}
+
+/// The one fact that is meant, or why it is not clear which.
+fn the_one<F>(
+    mut found: Vec<(Event, F)>,
+    none: impl FnOnce() -> String,
+    way_out: &str,
+) -> Result<(Event, F), Refused> {
+    if found.len() > 1 {
+        let places: Vec<_> = found.iter().map(|(event, _)| event.subject.as_str()).collect();
+        let why = format!("several are meant: {}; {way_out}", places.join(", "));
+        return Err(Refused::unusable("LS0219", why));
+    }
+    found.pop().ok_or_else(|| Refused::missing(none()))
 }
 
 fn waits(fact: &GateEvaluated) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use longshore_aws::lambda::LambdaStack;
-use longshore_console::{Ask, Caller, Console, Refused, Reply, Setup, caller};
+use longshore_console::{Ask, Console, Refused, Reply, Setup, caller};
 use longshore_frame::lambda::{Error, POLL_MS, http_request, http_response, required, routes};
 use longshore_ports::{Secrets, Workloads};
 use longshore_runner::RunnerClient;
@@ -53,17 +53,13 @@ pub(crate) async fn take(console: &Console, secrets: &dyn Secrets, payload: &Val
             return Ok(answer(&without_secret(error.is_temporary()).into()));
         }
     };
-    let person = match &caller {
-        Caller::Person(name) => Some(name.as_str()),
-        Caller::Host => None,
-    };
     let Some(body) = &request.body else {
         let message = "the body is not base64; send it again".into();
         return Ok(answer(&Refused { status: 400, code: None, message }.into()));
     };
     // Before it may stand the name of the API's stage.
     let path = request.path.find("/api/").map_or("", |at| &request.path[at..]);
-    let ask = Ask { method: &request.method, path, query: &request.query, body, person };
+    let ask = Ask { method: &request.method, path, query: &request.query, body, person: caller.person() };
     Ok(answer(&console.reply(&ask).await))
 }
 

@@ -32,6 +32,16 @@ pub enum Caller {
     Person(String),
 }
 
+impl Caller {
+    /// The person's name; `None` for the host's own token.
+    pub fn person(&self) -> Option<&str> {
+        match self {
+            Self::Host => None,
+            Self::Person(name) => Some(name),
+        }
+    }
+}
+
 /// Who sends an `Authorization` header; `None` when no token that it carries is known here. A person whose token is not
 /// there cannot be told, and that is logged.
 ///

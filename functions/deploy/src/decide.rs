@@ -1,11 +1,11 @@
 //! What to do next, in pure code: begin a rollout, refuse an image, go back when asked.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use longshore_events::{
     Link,
     types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
 };
-use longshore_frame::{At, Cause, Decision, Lease};
+use longshore_frame::{At, Cause, Decision, Lease, span};
 use longshore_policy::{Environment, Probe, Service};
 use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
@@ -30,10 +30,6 @@ pub(crate) struct Context<'a> {
 }
 
 /// So many milliseconds.
-pub(crate) fn span(ms: u64) -> SignedDuration {
-    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
-}
-
 impl Context<'_> {
     pub(crate) fn after(&self, ms: u64) -> Timestamp {
         self.at.now + span(ms)

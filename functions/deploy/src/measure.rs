@@ -1,11 +1,12 @@
 //! What is measured at a step.
 
 use longshore_events::Measure;
+use longshore_frame::span;
 use longshore_policy::Plan;
 use longshore_ports::{Measured, PortError, Question, Window, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::{Deploy, Release, Rollout, Stage, State, decide::span};
+use crate::{Deploy, Release, Rollout, Stage, State};
 
 /// What was measured of a release since the step is held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,8 +51,7 @@ impl Deploy {
 fn asked(plan: &Plan, rollout: &Rollout, workload: &Workload) -> Vec<Question> {
     let Stage::Step(held) = &rollout.stage else { return Vec::new() };
     let Some(since) = held.since else { return Vec::new() };
-    let step = usize::try_from(held.number).ok().and_then(|number| plan.steps.get(number));
-    let Some(step) = step else { return Vec::new() };
+    let Some(step) = plan.step(held.number) else { return Vec::new() };
     // Whatever is waited for lies within it.
     let until = since + span(step.hold_ms.saturating_add(plan.patience_ms));
     let window = Window { from: since, until };

@@ -1,7 +1,7 @@
 //! A rollout, stage by stage: start beside, the strategy's steps, shift the traffic, finish; or go back.
 
 use longshore_events::types::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome};
-use longshore_frame::Decision;
+use longshore_frame::{Decision, span};
 use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase};
 
 use crate::{
@@ -86,8 +86,7 @@ fn shifted(
     new: Option<&ObservedRelease>,
 ) -> Decided {
     let since = rollout.shifted_at.unwrap_or(context.at.now);
-    let settled_at =
-        since + jiff::SignedDuration::from_millis(i64::try_from(context.environment.settle_ms).unwrap_or(0));
+    let settled_at = since + span(context.environment.settle_ms);
     match new.map(|new| new.phase) {
         Some(Phase::Ready) if context.at.now < settled_at => wait(context, decided, rollout).wake(settled_at),
         Some(Phase::Ready) if is_held(context, &rollout) => wait(context, decided, rollout),
@@ -115,16 +114,16 @@ pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout
         rollout.shifted_at = Some(context.at.now);
     }
     rollout.stage = stage;
+    let Some(weight) = weight else { return wish(context, decided, rollout) };
     let fact = DeploymentAdvanced {
         deployment: context.deployment(rollout.generation),
         environment: context.workload.environment.clone(),
         service: context.workload.service.clone(),
         step: rollout.step,
-        weight: weight.unwrap_or(100),
+        weight,
         ready: true,
     };
-    let moves = weight.is_some();
-    let decided = if moves { decided.say(context.subject(), &rollout.to.link, fact) } else { decided };
+    let decided = decided.say(context.subject(), &rollout.to.link, fact);
     wish(context, decided, rollout)
 }
 

@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::types::VerificationFinished;
+use longshore_frame::span;
 use longshore_policy::Step;
 use longshore_ports::{ObservedRelease, Phase};
 
 use crate::{
     Answer, Held, Rollout, Stage,
-    decide::{Context, Decided, span},
+    decide::{Context, Decided},
     rollout::{back, is_held, next, reason},
     verify::{Judged, judge},
 };
@@ -34,8 +35,7 @@ pub(crate) fn following(context: &Context<'_>, rollout: &Rollout, done: Option<&
 
 /// The step of that number, where the strategy has one.
 fn step<'a>(context: &Context<'a>, number: u32) -> Option<&'a Step> {
-    let plan = context.environment.strategy.plan()?;
-    plan.steps.get(usize::try_from(number).ok()?)
+    context.environment.strategy.plan()?.step(number)
 }
 
 /// The new release has its share: measured until the step is over.

@@ -1,8 +1,9 @@
 //! What an environment requires, each with what it comes to.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use longshore_events::EventId;
 use longshore_events::types::{ApprovalDecision, ScanStatus, Severity, Verdict};
+use longshore_frame::span;
 use longshore_policy::{ApprovalPolicy, Promotion, Waiver};
 
 use crate::decide::Context;
@@ -97,7 +98,9 @@ fn ends(word: &Word, policy: &ApprovalPolicy) -> Timestamp {
 
 /// The words that count now.
 fn words<'a>(context: &Context<'_>, state: &'a State, policy: &ApprovalPolicy) -> Vec<&'a Word> {
-    let counts = |word: &&Word| context.now < ends(word, policy) && context.may_approve(&word.who);
+    let here = &context.target.environment.name;
+    let counts =
+        |word: &&Word| context.now < ends(word, policy) && context.policy.may_approve(&word.who, here);
     state.words.iter().filter(counts).collect()
 }
 
@@ -193,8 +196,4 @@ fn name(severity: Severity) -> &'static str {
         Severity::Low => "low",
         Severity::Unknown => "of unknown severity",
     }
-}
-
-pub(crate) fn span(ms: u64) -> SignedDuration {
-    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use longshore_events::types::{GateEvaluated, Proof, Verdict};
-use longshore_frame::{Cause, Decision};
+use longshore_frame::{Cause, Decision, span};
 use longshore_policy::Policy;
 
-use crate::checks::{Check, checks, join, rejection, span};
+use crate::checks::{Check, checks, join, rejection};
 use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word};
 
 type Decided = Decision<State, Nothing>;
@@ -19,14 +19,6 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Whether somebody's word counts here: that of a person of the configuration, or, where it names none, of whoever has
-    /// the host's token.
-    pub(crate) fn may_approve(&self, who: &str) -> bool {
-        let here = &self.target.environment.name;
-        self.policy.people.is_empty()
-            || self.policy.person(who).is_some_and(|person| person.approves.contains(here))
-    }
-
     /// Whether the person is who pushed the commit, or that may be.
     pub(crate) fn is_author(&self, who: &str, author: Option<&str>) -> bool {
         let Some(author) = author else { return true };

@@ -1,8 +1,8 @@
 //! When to scan, and what to say of it.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use longshore_events::types::{ImageScanned, ScanStatus};
-use longshore_frame::{At, Cause, Decision, Told};
+use longshore_frame::{At, Cause, Decision, Told, span};
 use longshore_ports::{ScanReport, ScanState, ScannerVersion};
 
 use crate::{Begin, Input, Seen, Stage, State, order};
@@ -27,10 +27,6 @@ impl Context<'_> {
     fn after(&self, ms: u64) -> Timestamp {
         self.at.now + span(ms)
     }
-}
-
-fn span(ms: u64) -> SignedDuration {
-    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }
 
 /// The next decision.

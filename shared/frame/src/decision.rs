@@ -1,6 +1,6 @@
 //! What a decision is given, and what it says.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use longshore_events::{Data, EventId, Link};
 use longshore_ports::{Key, journal::Relied};
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,11 @@ pub struct Said {
     pub link: Link,
     /// The fact.
     pub data: Data,
+}
+
+/// A span of so many milliseconds, as configurations and entry points say them.
+pub fn span(ms: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX / 2))
 }
 
 impl<S, E> Decision<S, E> {

@@ -25,7 +25,7 @@ mod record;
 pub mod replay;
 mod retry;
 
-pub use decision::{At, Cause, Decision, Failure, Lease, Said, Told};
+pub use decision::{At, Cause, Decision, Failure, Lease, Said, Told, span};
 pub use function::Function;
 pub use handle::{Call, Frame, handle};
 #[cfg(feature = "mutants")]

@@ -351,6 +351,12 @@ impl Policy {
         self.people.iter().find(|person| person.name == name)
     }
 
+    /// Whether somebody's word counts in an environment: that of a person, or, where there are none, of whoever has the host's
+    /// token.
+    pub fn may_approve(&self, who: &str, environment: &EnvironmentName) -> bool {
+        self.people.is_empty() || self.person(who).is_some_and(|person| person.approves.contains(environment))
+    }
+
     /// The environments that images of `service` are promoted to from `environment`.
     pub fn promotes(
         &self,

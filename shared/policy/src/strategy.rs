@@ -22,6 +22,13 @@ pub struct Plan {
     pub patience_ms: u64,
 }
 
+impl Plan {
+    /// The step of that number, from 0.
+    pub fn step(&self, number: u32) -> Option<&Step> {
+        self.steps.get(usize::try_from(number).ok()?)
+    }
+}
+
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

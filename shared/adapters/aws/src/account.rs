@@ -112,6 +112,14 @@ impl Account {
         Ok(Aws { config: config.build(), account: self.clone(), http })
     }
 
+    /// Where a service of the region is asked, without a slash at its end: the other address, where there is one.
+    pub(crate) fn address(&self, service: &str) -> String {
+        let region = &self.region;
+        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+        let own = || format!("https://{service}.{region}.amazonaws.com{suffix}");
+        self.endpoint.as_ref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
+    }
+
     pub(crate) fn credentials(&self) -> Credentials {
         let Keys { id, secret, session } = self.keys.clone();
         Credentials::new(id, secret, session, None, "environment")

@@ -79,7 +79,7 @@ impl Aws {
     /// [`ErrorKind::Unavailable`] while it has no API yet.
     pub async fn cluster(&self, name: &str, clock: Arc<dyn Clock>) -> Result<Cluster, PortError> {
         check(DESCRIBE, name)?;
-        let uri = format!("{}/clusters/{name}", self.address("eks"));
+        let uri = format!("{}/clusters/{name}", self.account.address("eks"));
         let answer = Plain::new(self, "eks", clock).send("GET", &uri, &[], Vec::new()).await;
         let region = &self.account.region;
         let answer = answer.map_err(|error| silent(call("EKS", region), error))?;
@@ -92,19 +92,12 @@ impl Aws {
     /// When the name can be no cluster's.
     pub fn cluster_token(&self, name: &str, clock: Arc<dyn Clock>) -> Result<ClusterToken, PortError> {
         check(MINT, name)?;
-        let uri = format!("{}/?Action=GetCallerIdentity&Version=2011-06-15", self.address("sts"));
+        let uri = format!("{}/?Action=GetCallerIdentity&Version=2011-06-15", self.account.address("sts"));
         let expires = clock.now() + VALID;
         let url = Plain::new(self, "sts", clock).presigned(&uri, &[(BOUND_TO, name)], WITHIN);
         let url = url.map_err(|error| PortError::invalid(MINT, error))?;
         let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url));
         Ok(ClusterToken { token: Secret::new(token), expires })
-    }
-
-    fn address(&self, service: &str) -> String {
-        let region = &self.account.region;
-        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-        let own = || format!("https://{service}.{region}.amazonaws.com{suffix}");
-        self.account.endpoint.as_ref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
     }
 }
 

@@ -68,11 +68,7 @@ impl CloudWatchMetrics {
     /// CloudWatch in the account's region.
     pub fn new(aws: &Aws, source: &CloudWatchSource, clock: Arc<dyn Clock>) -> Self {
         let region = aws.account.region.clone();
-        let address = aws.account.endpoint.clone().unwrap_or_else(|| {
-            let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-            format!("https://monitoring.{region}.amazonaws.com{suffix}")
-        });
-        let address = format!("{}/", address.trim_end_matches('/'));
+        let address = format!("{}/", aws.account.address("monitoring"));
         let plain = Plain::new(aws, "monitoring", clock.clone());
         Self { plain, address, region, source: source.clone(), clock }
     }

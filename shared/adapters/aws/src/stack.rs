@@ -31,12 +31,8 @@ impl Aws {
             let why = format!("{stack:?} is no name of a stack: letters, digits and '-', at most 128");
             return Err(PortError::invalid(OPERATION, why));
         }
-        let address = self.account.endpoint.clone().unwrap_or_else(|| {
-            let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-            format!("https://cloudformation.{region}.amazonaws.com{suffix}")
-        });
         let form = format!("Action=DescribeStacks&Version=2010-05-15&StackName={stack}");
-        let uri = format!("{}/", address.trim_end_matches('/'));
+        let uri = format!("{}/", self.account.address("cloudformation"));
         let plain = Plain::new(self, "cloudformation", clock);
         let answer = plain.send("POST", &uri, &[("content-type", FORM.to_owned())], form.into_bytes()).await;
         let answer = answer.map_err(|error| silent(call("CloudFormation", region), error))?;
