@@ -1,15 +1,16 @@
 //! What must hold at rest, in the world's own terms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::Timestamp;
 use longshore_events::{
-    Data, Digest, EnvironmentName, Event, ServiceName,
+    CommitId, Data, Digest, EnvironmentName, Event, ServiceName,
     types::{BuildOutcome, DeploymentOutcome, Verdict},
 };
-use longshore_ports::Workload;
+use longshore_ports::{StatusState, Workload};
 use longshore_sim::{
     MemoryJournal,
-    world::{FakeBuilder, FakeGit, FakeScanner, FakeWorkloads},
+    world::{FakeBuilder, FakeForge, FakeGit, FakeScanner, FakeWorkloads},
 };
 
 use crate::script::{SERVICES, main_branch, order, repo};
@@ -100,6 +101,66 @@ pub(crate) fn verifications(journal: &MemoryJournal) -> Vec<String> {
         }
         if fact.checks.is_empty() || fact.until < fact.from {
             wrong.push(format!("{} was measured without evidence: {fact:?}", fact.deployment));
+        }
+    }
+    wrong
+}
+
+/// What is said of each build and rollout was shown beside its commit, and nothing else was; people were told of each failure,
+/// each under a key of its own.
+pub(crate) fn reports(journal: &MemoryJournal, forge: &FakeForge) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut ends: BTreeMap<(CommitId, String), Vec<(Timestamp, StatusState)>> = BTreeMap::new();
+    let mut failures: BTreeMap<String, usize> = BTreeMap::new();
+    for event in journal.events() {
+        let (commit, context, state) = match &event.data {
+            Data::BuildStarted(fact) => {
+                (Some(&fact.commit), format!("longshore/{}", fact.service), StatusState::Pending)
+            }
+            Data::BuildFinished(fact) => {
+                let failed = fact.outcome == BuildOutcome::Failed;
+                let state = if failed { StatusState::Failure } else { StatusState::Success };
+                (Some(&fact.commit), format!("longshore/{}", fact.service), state)
+            }
+            Data::DeploymentStarted(fact) => {
+                let context = format!("longshore/{}/{}", fact.environment, fact.service);
+                (fact.commit.as_ref(), context, StatusState::Pending)
+            }
+            Data::DeploymentFinished(fact) => {
+                let well =
+                    matches!(fact.outcome, DeploymentOutcome::Succeeded | DeploymentOutcome::Superseded);
+                if !well {
+                    *failures.entry(format!("report/failure/{}/", fact.deployment)).or_default() += 1;
+                }
+                let context = format!("longshore/{}/{}", fact.environment, fact.service);
+                let state = if well { StatusState::Success } else { StatusState::Failure };
+                (fact.commit.as_ref(), context, state)
+            }
+            _ => continue,
+        };
+        if let Some(commit) = commit {
+            ends.entry((commit.clone(), context)).or_default().push((event.time, state));
+        }
+    }
+    for ((commit, context), mut said) in ends {
+        said.sort_by_key(|(at, state)| (*at, *state != StatusState::Pending));
+        let shown = forge.written(&commit, &context);
+        let last = said.last().map(|(_, state)| *state);
+        if !shown.iter().any(|status| Some(status.state) == last) {
+            wrong.push(format!("{context} of {commit} is {last:?}, and that was never shown: {shown:?}"));
+        }
+        if let Some(status) =
+            shown.iter().find(|status| !said.iter().any(|(_, state)| *state == status.state))
+        {
+            wrong.push(format!("{context} of {commit} was shown as {status:?}, and nobody said so"));
+        }
+    }
+    let told = forge.told();
+    for (start, times) in failures {
+        let keys: BTreeSet<&String> =
+            told.iter().map(|(key, _)| key).filter(|key| key.starts_with(&start)).collect();
+        if keys.len() != times {
+            wrong.push(format!("{start} failed {times} times, and people were told by {keys:?}"));
         }
     }
     wrong

@@ -16,6 +16,7 @@ use longshore_intake::RefCheck;
 use longshore_policy::{Policy, check};
 use longshore_ports::Journal as _;
 use longshore_ports::journal::{DecisionRow, Open};
+use longshore_report::Report as Reporter;
 use longshore_scan::Scan;
 
 use crate::drill::Drill;
@@ -106,6 +107,10 @@ impl Spine {
                 let Scan { scanner, poll_ms, .. } = &*self.scan;
                 let (policy, scanner, poll_ms) = (policy.clone(), scanner.clone(), *poll_ms);
                 again(&Scan { policy, scanner, poll_ms }, &past)
+            }
+            Reporter::NAME => {
+                let (policy, forge) = (policy.clone(), self.reporter.forge.clone());
+                again(&Reporter { policy, forge, notify: self.reporter.notify.clone() }, &past)
             }
             _ => again::<Drill>(&self.drill, &past),
         }

@@ -16,10 +16,11 @@ use longshore_ports::{
     Facts, Journal, PortError,
     journal::{Commit, CommitError, Routes, SwitchWrite},
 };
+use longshore_report::Report as Reporter;
 use longshore_scan::Scan;
 use longshore_sim::{
     Air, Faults, Invoke, MemoryJournal, Outcome, Scheduler, Settings,
-    world::{FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Hole},
+    world::{FakeBlobs, FakeBuilder, FakeForge, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Hole},
 };
 
 use crate::drill::Drill;
@@ -35,6 +36,9 @@ ref_check = "30s"
 timeout = "2m"
 [[repository]]
 name = "shop"
+url = "https://github.com/acme/shop.git"
+forge = "github"
+token = "forge"
 [[service]]
 name = "api"
 repository = "shop"
@@ -174,6 +178,7 @@ pub(crate) struct Spine {
     pub(crate) scan: Arc<Scan>,
     /// What `deploy` runs in: the frame of all, but for a mutant.
     deploys: Frame,
+    pub(crate) reporter: Arc<Reporter>,
     pub(crate) drill: Arc<Drill>,
     pub(crate) refcheck: Arc<RefCheck>,
     pub(crate) journal: Arc<MemoryJournal>,
@@ -181,6 +186,7 @@ pub(crate) struct Spine {
     git: Arc<FakeGit>,
     builder: Arc<FakeBuilder>,
     scanner: Arc<FakeScanner>,
+    forge: Arc<FakeForge>,
     workloads: Arc<FakeWorkloads>,
     metrics: Arc<FakeMetrics>,
     script: Mutex<Script>,
@@ -192,13 +198,14 @@ pub(crate) struct Spine {
 /// When the configuration above is wrong.
 pub fn run(run: &Run) -> Report {
     let (spine, outcome) = play(run);
-    let Spine { journal, air, git, builder, scanner, workloads, metrics, .. } = &spine;
+    let Spine { journal, air, git, builder, scanner, forge, workloads, metrics, .. } = &spine;
     let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
     wrong.extend(invariants::scans(journal, scanner));
     wrong.extend(invariants::gates(journal));
     wrong.extend(invariants::promotions(journal, workloads));
     wrong.extend(metrics.wrong());
     wrong.extend(invariants::verifications(journal));
+    wrong.extend(invariants::reports(journal, forge));
     if !outcome.rested {
         wrong.push("it never came to rest".into());
     }
@@ -226,6 +233,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
     let metrics = Arc::new(FakeMetrics::new(air.clone(), workloads.clone(), hole));
     let scanner = Arc::new(FakeScanner::new(air.clone(), hole));
     let blobs = Arc::new(FakeBlobs::new(air.clone()));
+    let forge = Arc::new(FakeForge::new(air.clone()));
     let journal = Arc::new(MemoryJournal::new(air.clone(), routes()));
     let mutant = match run.mutation {
         Some(Mutation::Frame(mutant)) => Some(mutant),
@@ -257,6 +265,11 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
             poll_ms: 1_000,
         }),
         scan: Arc::new(Scan { policy: policy.clone(), scanner: scanner.clone(), poll_ms: 1_000 }),
+        reporter: Arc::new(Reporter {
+            policy: policy.clone(),
+            forge: forge.clone(),
+            notify: Some(forge.clone()),
+        }),
         drill: Arc::new(Drill { workloads: workloads.clone() }),
         refcheck: Arc::new(RefCheck { git: git.clone(), policy }),
         journal: journal.clone(),
@@ -264,6 +277,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         git: git.clone(),
         builder: builder.clone(),
         scanner: scanner.clone(),
+        forge,
         workloads: workloads.clone(),
         metrics: metrics.clone(),
         script: Mutex::new(Script::new(
@@ -315,6 +329,7 @@ fn routes() -> Routes {
         (Drill::NAME, <Drill as Function>::Input::KINDS),
         (Gate::NAME, <Gate as Function>::Input::KINDS),
         (RefCheck::NAME, <RefCheck as Function>::Input::KINDS),
+        (Reporter::NAME, <Reporter as Function>::Input::KINDS),
         (Scan::NAME, <Scan as Function>::Input::KINDS),
     ])
 }
@@ -334,6 +349,7 @@ impl Invoke for Spine {
             (Gate::NAME, call) => task(&self.gate, &self.frame, invocation, call),
             (Drill::NAME, call) => task(&self.drill, &self.frame, invocation, call),
             (RefCheck::NAME, call) => task(&self.refcheck, &self.frame, invocation, call),
+            (Reporter::NAME, call) => task(&self.reporter, &self.frame, invocation, call),
             (Scan::NAME, call) => task(&self.scan, &self.frame, invocation, call),
             (_, Call::Event(event)) => {
                 let (journal, at, switch) = (self.journal.clone(), event.time, SwitchWrite::of(&event));

@@ -16,7 +16,7 @@ use longshore_ports::{
 };
 use longshore_ports::{Clock as _, suite};
 use longshore_sim::world::{
-    FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Inside, Tree, Under,
+    FakeBlobs, FakeBuilder, FakeForge, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Inside, Tree, Under,
 };
 use longshore_sim::{Air, Faults, MemoryJournal};
 
@@ -55,6 +55,26 @@ fn the_history() {
 #[test]
 fn blobs() {
     run(suite::blobs::run(async || FakeBlobs::new(air())));
+}
+
+#[test]
+fn a_forge_and_the_people_behind_it() {
+    use suite::forge::Bench;
+    let make = async || Bench {
+        forge: FakeForge::new(air()),
+        repo: RepositoryName::new("shop").unwrap(),
+        commit: commit(1),
+    };
+    let shown = async |bench: &Bench<FakeForge>| {
+        let all = bench.forge.beside(&bench.commit).into_iter();
+        all.map(|status| (status.context, status.state, status.description)).collect()
+    };
+    run(suite::forge::run(make, shown));
+    let heard = async |forge: &FakeForge| {
+        let all = forge.told().into_iter();
+        all.map(|(key, notice)| format!("{key}\n{}\n{}", notice.title, notice.text)).collect()
+    };
+    run(suite::notify::run(async || FakeForge::new(air()), heard));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_build::Build;
 use longshore_console::{Console, Setup};
 use longshore_deploy::Deploy;
-use longshore_forge::ForgeGit;
+use longshore_forge::{ForgeGit, ForgeStatus};
 use longshore_frame::Frame;
 use longshore_gate::Gate;
 use longshore_git::GitCommand;
@@ -21,9 +21,11 @@ use longshore_oci::checks::{Checks, Parts as ScanParts};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
-use longshore_ports::{Clock, Git, Secret, journal::Committed};
+use longshore_ports::{Clock, Git, Notify, Secret, journal::Committed};
+use longshore_report::Report;
 use longshore_runner::RunnerClient;
 use longshore_scan::Scan;
+use longshore_webhook::webhooks;
 use tokio::sync::{mpsc, watch};
 
 use super::dispatch::{Bus, CLAIM_MS, Inbox};
@@ -193,11 +195,18 @@ fn functions(
     });
     let scan = Scan { policy: policy.clone(), scanner: Arc::new(checks), poll_ms: POLL_MS };
     let gate = Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() };
+    let ways = webhooks(&policy.notify, secrets)?;
+    let report = Report {
+        policy: policy.clone(),
+        forge: Arc::new(ForgeStatus::of(policy, secrets.clone())?),
+        notify: (!ways.is_empty()).then(|| Arc::new(ways) as Arc<dyn Notify>),
+    };
     Ok(vec![
         hosted(build, &frame),
         hosted(deploy, &frame),
         hosted(gate, &frame),
         hosted(check, &frame),
+        hosted(report, &frame),
         hosted(scan, &frame),
     ])
 }

@@ -56,6 +56,7 @@ pub(crate) fn routes() -> Routes {
         route::<longshore_deploy::Deploy>(),
         route::<longshore_gate::Gate>(),
         route::<longshore_intake::RefCheck>(),
+        route::<longshore_report::Report>(),
         route::<longshore_scan::Scan>(),
     ])
 }
@@ -77,6 +78,9 @@ mod tests {
                  dev.longshore.approval.given.v1 dev.longshore.deployment.finished.v1 dev.longshore.digest.quarantined.v1 \
                  dev.longshore.digest.released.v1",
                 "refcheck: dev.longshore.push.received.v1",
+                "report: dev.longshore.build.started.v1 dev.longshore.build.finished.v1 \
+                 dev.longshore.deployment.started.v1 dev.longshore.deployment.finished.v1 \
+                 dev.longshore.event.deadlettered.v1",
                 "scan: dev.longshore.image.pushed.v1",
             ]
         );

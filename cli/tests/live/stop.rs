@@ -1,13 +1,18 @@
 //! The stop switch, and secrets, which nothing that is kept may hold.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::forge::send;
 use crate::stage::{Stage, eventually};
 
 #[test]
 fn nothing_goes_forward_while_stopped_but_a_roll_back_does() {
-    let stage = Stage::set(1, "");
+    let stage = Stage::set(1, "[notify]\nwebhook = \"hook\"\n");
+    let heard = hook(&stage);
     let first = stage.push(0, 0);
     stage.runs(&first.commit);
     let second = stage.push(0, 1);
@@ -19,11 +24,43 @@ fn nothing_goes_forward_while_stopped_but_a_roll_back_does() {
     stage.longshore(&["rollback", "s0", "--env", "live"]);
     eventually("the first is back", || stage.answer("s0").as_ref() == Some(&first.commit));
     assert!(!stage.facts().started(&third.commit), "it was let in while all was stopped");
+    let tells = |text: &String| {
+        text.contains("s0 was rolled back in live") && text.contains("report/failure/live/s0/")
+    };
+    eventually("people are told", || heard.lock().unwrap().iter().any(tells));
 
     stage.longshore(&["resume", "--env", "live"]);
     stage.runs(&third.commit);
     eventually("the third answers", || stage.answer("s0").as_ref() == Some(&third.commit));
     no_secret_is_kept(&stage);
+}
+
+/// A webhook that keeps what it is sent; its address is the secret `hook`.
+fn hook(stage: &Stage) -> Arc<Mutex<Vec<String>>> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/planted-in-an-address", listener.local_addr().unwrap());
+    let mut options = std::fs::OpenOptions::new();
+    let secret = options.write(true).create_new(true).mode(0o600);
+    let mut secret = secret.open(stage.folder.join(".longshore/secrets/hook")).unwrap();
+    secret.write_all(address.as_bytes()).unwrap();
+    let heard = Arc::<Mutex<Vec<String>>>::default();
+    let kept = heard.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while reader.read_line(&mut line).unwrap() > 2 {
+                let name = line.to_ascii_lowercase();
+                length = name.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            kept.lock().unwrap().push(String::from_utf8(body).unwrap());
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    heard
 }
 
 /// Searches every file that the host left, and all that it prints, for the secrets that were planted.

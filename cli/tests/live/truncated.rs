@@ -7,7 +7,7 @@ use std::path::Path;
 
 use longshore_events::Data;
 use longshore_events::types::{ImagePushed, PushReceived};
-use longshore_forge::testing::LikeForge;
+use longshore_forge::testing::{LikeForge, Shown};
 use longshore_intake::sign;
 use longshore_policy::ForgeKind;
 use longshore_ports::{BlobRef, Secret};
@@ -156,6 +156,10 @@ fn a_truncated_push_is_built_by_what_the_forge_says_it_touches() {
     assert!(built);
     let manifests = image.manifests_ref.clone().unwrap();
     assert_eq!(manifests, BlobRef::of(b"---\nkind: 0\n\n").0.as_str(), "they are kept by their content");
+    let is_shown = |shown: Shown| {
+        (shown.commit, &*shown.context, &*shown.state) == (first.clone(), "longshore/s0", "success")
+    };
+    eventually("the build's status is shown", || story.api.statuses().into_iter().any(is_shown));
     story.api.asked();
 
     let elsewhere = story.push(1, &["docs/a.md"]);

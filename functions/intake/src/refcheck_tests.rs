@@ -56,6 +56,7 @@ impl World {
             host: Host { listen: any, proxy: any, data: ".".into(), max_body: 1, ref_check_ms: 60_000 },
             scan: Scan { advisories: None, timeout_ms: 1 },
             metrics: MetricsSource::Host,
+            notify: longshore_policy::Notify { webhook: None, slack: None },
             sources: Vec::new(),
             repositories: vec![Repository {
                 name: RepositoryName::new("shop").unwrap(),

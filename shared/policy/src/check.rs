@@ -11,7 +11,7 @@ use crate::gates;
 use crate::manifests::{self, Manifests};
 use crate::metrics::{self, MetricsSource};
 use crate::policy::{
-    Environment, Forge, Host, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
+    Environment, Forge, Host, Notify, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
 };
 use crate::read::Keys;
 use crate::rules::{self, FORGES, PROVIDERS};
@@ -80,6 +80,10 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     let host = root.table("host").and_then(|keys| host(&keys));
     let scan = root.table("scan").and_then(|keys| scan(&keys));
     let metrics = root.table("metrics").and_then(|keys| metrics::metrics(&keys));
+    let notify = root.table("notify").map(|keys| Notify {
+        webhook: keys.parsed("webhook", rules::secret),
+        slack: keys.parsed("slack", rules::secret),
+    });
     let mut names = Names::new("source", faults);
     let sources = root.tables("source").iter().filter_map(|keys| source(keys, &mut names)).collect();
     let mut repository_names = Names::new("repository", faults);
@@ -104,6 +108,7 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
         host: host?,
         scan: scan?,
         metrics: metrics?,
+        notify: notify?,
         sources,
         repositories,
         services,

@@ -22,6 +22,8 @@ pub struct Policy {
     pub scan: Scan,
     /// Who is asked what releases do under traffic.
     pub metrics: MetricsSource,
+    /// Who is told of failures.
+    pub notify: Notify,
     /// Where webhooks come from.
     pub sources: Vec<Source>,
     /// The repositories.
@@ -81,6 +83,15 @@ pub struct Scan {
     pub advisories: Option<String>,
     /// How long a scan may take, in milliseconds.
     pub timeout_ms: u64,
+}
+
+/// Who is told of failures: of rollouts that failed, and of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// The name of the secret with the address of a webhook that takes JSON.
+    pub webhook: Option<String>,
+    /// The name of the secret with the address of an incoming webhook of Slack.
+    pub slack: Option<String>,
 }
 
 /// Where webhooks come from.

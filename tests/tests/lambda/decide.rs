@@ -17,6 +17,7 @@ fn the_routing_table_is_what_the_functions_take() {
         route::<longshore_deploy::Deploy>(),
         route::<longshore_gate::Gate>(),
         route::<longshore_intake::RefCheck>(),
+        route::<longshore_report::Report>(),
         route::<longshore_scan::Scan>(),
     ];
     assert_eq!(longshore_frame::lambda::routes().0, functions);

@@ -11,6 +11,7 @@ mod http;
 mod outside;
 mod paths;
 mod registry;
+mod report;
 mod runner;
 mod sandbox;
 mod scan;

@@ -18,7 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the platform lets an invocation live.
 pub(crate) const LIFE: Duration = Duration::from_mins(1);
 
-const BINARIES: [&str; 9] = [
+const BINARIES: [&str; 10] = [
     "longshore",
     "longshore-build",
     "longshore-console",
@@ -26,6 +26,7 @@ const BINARIES: [&str; 9] = [
     "longshore-gate",
     "longshore-intake",
     "longshore-refcheck",
+    "longshore-report",
     "longshore-scan",
     "longshore-sweep",
 ];

@@ -61,7 +61,9 @@ pub(crate) struct Stage {
     names: Names,
     /// The queue that gets all that comes onto the bus.
     inbox: String,
-    _forge: LikeForge,
+    forge: LikeForge,
+    /// The topic that people are told by, and the queue that gets what they are told.
+    topic: (String, String),
     _moto: Arc<Moto>,
     /// What all speak to in place of AWS.
     pub(crate) proxy: Proxy,
@@ -99,9 +101,10 @@ impl Stage {
         };
         let aws = account.connect().unwrap();
         let (names, inbox) = ask(deploy(&aws));
+        let topic = ask(testing::topic(&aws, "told"));
         let journal = DynamoJournal::new(&aws, names.clone(), routes(), Arc::new(PlatformClock));
         let registry = "127.0.0.1:9".into();
-        Self { folder, journal, aws, names, inbox, _forge: forge, _moto: moto, proxy, tip, registry }
+        Self { folder, journal, aws, names, inbox, forge, topic, _moto: moto, proxy, tip, registry }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -125,6 +128,7 @@ impl Stage {
             ("LONGSHORE_CODEBUILD_PROJECT", NAME.into()),
             ("LONGSHORE_RUNNER", path("relay.sock")),
             ("LONGSHORE_REGISTRY", self.registry.clone()),
+            ("LONGSHORE_TOPIC", self.topic.0.clone()),
         ]
     }
 
@@ -244,6 +248,12 @@ impl Stage {
         Unit { unit, row }
     }
 
+    /// The names of a function's units.
+    pub(crate) fn units(&self, function: &str) -> Vec<String> {
+        let units = ask(testing::units(&self.aws, &self.names.table, function));
+        units.into_iter().map(|(unit, _)| unit).collect()
+    }
+
     /// Ends every claim, as if its time had passed; how many there were.
     pub(crate) fn end_claims(&self) -> usize {
         ask(testing::end_claims(&self.aws, &self.names.table))
@@ -252,6 +262,19 @@ impl Stage {
     /// What came onto the bus since the last time, in the envelopes that EventBridge gives to functions.
     pub(crate) fn bus(&self) -> Vec<Value> {
         ask(testing::receive(&self.aws, &self.inbox))
+    }
+
+    /// What the forge shows beside the tip: each context, state and description, in the order of their writing.
+    pub(crate) fn shown(&self) -> Vec<(String, String, String)> {
+        let all = self.forge.statuses().into_iter().filter(|shown| shown.commit == self.tip);
+        all.map(|shown| (shown.context, shown.state, shown.description)).collect()
+    }
+
+    /// What people were told since the last time: subject and message.
+    pub(crate) fn told(&self) -> Vec<(String, String)> {
+        let text = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
+        let all = ask(testing::receive(&self.aws, &self.topic.1)).into_iter();
+        all.map(|message| (text(&message, "Subject"), text(&message, "Message"))).collect()
     }
 
     /// What lies in the queue of wake-ups, and is due.
@@ -277,7 +300,12 @@ async fn deploy(aws: &Aws) -> (Names, String) {
     testing::bus(aws, NAME).await;
     testing::bucket(aws, NAME).await;
     testing::project(aws, NAME).await;
-    testing::secret(aws, NAME, &BTreeMap::from([("github", SECRET), ("token", "the-token")])).await;
+    testing::secret(
+        aws,
+        NAME,
+        &BTreeMap::from([("forge", "ghp_1"), ("github", SECRET), ("token", "the-token")]),
+    )
+    .await;
     let names = Names { table: NAME.into(), bus: NAME.into(), wakes: testing::queue(aws, "wakes").await };
     (names, testing::subscribe(aws, NAME).await)
 }

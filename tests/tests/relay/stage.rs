@@ -27,8 +27,8 @@ use crate::url::url_of;
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 /// The forge's token.
 const FORGE: &str = "ghp_of-the-storm";
-pub(crate) const FUNCTIONS: [&str; 8] =
-    ["intake", "refcheck", "build", "scan", "gate", "deploy", "sweep", "console"];
+pub(crate) const FUNCTIONS: [&str; 9] =
+    ["intake", "refcheck", "build", "report", "scan", "gate", "deploy", "sweep", "console"];
 
 pub(crate) struct Stage {
     /// First: the sandboxes end before all that they speak to.
@@ -159,7 +159,7 @@ impl Stage {
 
     /// The units that have something to do, with how it stands.
     pub(crate) fn busy(&self) -> Vec<String> {
-        let functions = ["refcheck", "build", "scan", "gate", "deploy"];
+        let functions = ["refcheck", "build", "report", "scan", "gate", "deploy"];
         let units = |function| ask(testing::units(&self.aws, &self.table, function)).into_iter();
         let all = functions.into_iter().flat_map(units);
         all.filter(|(_, row)| !row.todo.is_empty()).map(|(unit, row)| format!("{unit}: {row:?}")).collect()

@@ -25,6 +25,7 @@ const VALUES: &[(&str, &str)] = &[
     ("LONGSHORE_RUNNER", "!Ref Runner"),
     ("LONGSHORE_SECRET", "!Ref Secret"),
     ("LONGSHORE_TABLE", "!Ref Table"),
+    ("LONGSHORE_TOPIC", "!Ref Alerts"),
     ("LONGSHORE_WAKES", "!Ref Wakes"),
 ];
 

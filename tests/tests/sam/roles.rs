@@ -29,6 +29,7 @@ const WILDCARDS: &[(&str, &str)] = &[
     ("DeployRole", "${Bucket.Arn}/blobs/*"),
     ("GateRole", "${Bucket.Arn}/blobs/*"),
     ("RefcheckRole", "${Bucket.Arn}/blobs/*"),
+    ("ReportRole", "${Bucket.Arn}/blobs/*"),
     ("ScanRole", "${Bucket.Arn}/blobs/*"),
     // People ask the console for whatever the table has an index for.
     ("ConsoleRole", "${Table.Arn}/index/*"),
@@ -104,5 +105,8 @@ fn only_who_needs_secrets_reads_them_and_builds_read_none_of_the_functions() {
     };
     let roles = resources.iter().filter(|(_, r)| r["Type"] == "AWS::IAM::Role");
     let readers: Vec<&str> = roles.filter(|(_, role)| reads(role)).map(|(name, _)| name.as_str()).collect();
-    assert_eq!(readers, ["BuildRole", "ConsoleRole", "DeployRole", "IntakeRole", "RefcheckRole"]);
+    assert_eq!(
+        readers,
+        ["BuildRole", "ConsoleRole", "DeployRole", "IntakeRole", "RefcheckRole", "ReportRole"]
+    );
 }

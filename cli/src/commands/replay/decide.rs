@@ -11,6 +11,7 @@ use longshore_gate::Gate;
 use longshore_intake::RefCheck;
 use longshore_policy::Policy;
 use longshore_ports::journal::DecisionRow;
+use longshore_report::Report;
 use longshore_scan::Scan;
 use serde_json::Value;
 
@@ -47,8 +48,16 @@ impl Deciders {
         };
         let scan = Scan { policy: policy.clone(), scanner: silent.clone(), poll_ms };
         let gate = Gate { policy: policy.clone(), facts: silent.clone(), blobs: silent.clone() };
+        let report = Report { policy: policy.clone(), forge: silent.clone(), notify: Some(silent.clone()) };
         let refcheck = RefCheck { git: silent, policy };
-        Self(vec![decider(build), decider(deploy), decider(gate), decider(refcheck), decider(scan)])
+        Self(vec![
+            decider(build),
+            decider(deploy),
+            decider(gate),
+            decider(refcheck),
+            decider(report),
+            decider(scan),
+        ])
     }
 
     /// Makes the decisions of a unit once more.

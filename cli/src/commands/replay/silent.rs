@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
 use longshore_ports::{
-    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, Desired, Facts, Git, Key, Measured, Metrics,
-    Observed, PortError, Question, Registry, Resolved, ScanOrder, ScanState, Scanner, ScannerVersion,
+    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, CommitStatus, Desired, Facts, Forge, Git, Key, Measured,
+    Metrics, Notice, Notify, Observed, PortError, Question, Registry, Resolved, ScanOrder, ScanState, Scanner, ScannerVersion,
     Workload, Workloads,
 };
 
@@ -84,6 +84,20 @@ impl Scanner for Silent {
     }
 
     async fn find(&self, _: &Key, _: &ScanOrder) -> Result<Option<ScanState>, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Forge for Silent {
+    async fn status(&self, _: &Key, _: &CommitStatus) -> Result<(), PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Notify for Silent {
+    async fn tell(&self, _: &Key, _: &Notice) -> Result<(), PortError> {
         nobody()
     }
 }

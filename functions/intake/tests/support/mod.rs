@@ -313,6 +313,7 @@ fn policy() -> Policy {
         host: Host { listen: any, proxy: any, data: ".".into(), max_body: MAX_BODY, ref_check_ms: 60_000 },
         scan: Scan { advisories: None, timeout_ms: 1 },
         metrics: MetricsSource::Host,
+        notify: longshore_policy::Notify { webhook: None, slack: None },
         sources: TOLD
             .map(|provider| source(provider.name(), provider, "token"))
             .into_iter()

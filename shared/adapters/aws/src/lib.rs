@@ -21,6 +21,7 @@ mod refusal;
 mod registry;
 mod scanner;
 mod secrets;
+mod sns;
 mod stack;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -36,3 +37,4 @@ pub use metrics::CloudWatchMetrics;
 pub use registry::EcrRegistry;
 pub use scanner::EcrScanner;
 pub use secrets::AwsSecrets;
+pub use sns::SnsTopic;

@@ -7,6 +7,7 @@ use longshore_policy::Forge;
 use longshore_ports::Secret;
 use reqwest::{Client, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::ForgeError;
 use crate::error::innermost;
@@ -82,17 +83,26 @@ impl Api {
 
     /// Asks with each token in turn until one is taken: two may be valid while one takes the other's place.
     pub(crate) async fn get(&self, url: Url, tokens: &[Secret]) -> Result<Answer, ForgeError> {
+        self.send(url, tokens, None).await
+    }
+
+    /// Sends JSON, with tokens as [`Api::get`].
+    pub(crate) async fn post(&self, url: Url, tokens: &[Secret], body: &Value) -> Result<Answer, ForgeError> {
+        self.send(url, tokens, Some(body)).await
+    }
+
+    async fn send(&self, url: Url, tokens: &[Secret], body: Option<&Value>) -> Result<Answer, ForgeError> {
         let (last, earlier) = match tokens.split_last() {
             Some((last, earlier)) => (Some(last), earlier),
             None => (None, tokens),
         };
         for token in earlier {
-            match self.ask(url.clone(), Some(token)).await {
+            match self.ask(url.clone(), Some(token), body).await {
                 Err(ForgeError::Denied { status: 401, .. }) => {}
                 other => return other,
             }
         }
-        self.ask(url, last).await
+        self.ask(url, last, body).await
     }
 
     /// As [`Api::get`], for an answer in JSON.
@@ -124,9 +134,17 @@ impl Api {
         ForgeError::TooLong { host: self.host.clone(), limit, unit }
     }
 
-    async fn ask(&self, url: Url, token: Option<&Secret>) -> Result<Answer, ForgeError> {
-        let mut request =
-            self.http.get(url).header(header::ACCEPT, "application/json").header(VERSION.0, VERSION.1);
+    async fn ask(
+        &self,
+        url: Url,
+        token: Option<&Secret>,
+        body: Option<&Value>,
+    ) -> Result<Answer, ForgeError> {
+        let request = match body {
+            Some(body) => self.http.post(url).json(body),
+            None => self.http.get(url),
+        };
+        let mut request = request.header(header::ACCEPT, "application/json").header(VERSION.0, VERSION.1);
         if let Some(token) = token {
             request = request.bearer_auth(String::from_utf8_lossy(token.expose()).trim());
         }
@@ -218,7 +236,7 @@ impl Limit {
 
 /// What a forge says about an error, in one line.
 fn said(body: &[u8], status: StatusCode) -> String {
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let message = value.get("message").or_else(|| value.get("error")).map(|message| match message.as_str() {
         Some(text) => text.to_owned(),
         None => message.to_string(),

@@ -18,9 +18,42 @@ pub struct ForgeGit {
     others: Arc<dyn Git>,
 }
 
-struct Known {
-    kind: ForgeKind,
-    api: Arc<Api>,
+/// Where a repository lies.
+pub(crate) struct Known {
+    pub(crate) kind: ForgeKind,
+    pub(crate) api: Arc<Api>,
+}
+
+/// The repositories that lie at forges.
+pub(crate) fn known(policy: &Policy) -> Result<HashMap<RepositoryName, Known>, ForgeError> {
+    let mut apis: Vec<(&Forge, Arc<Api>)> = Vec::new();
+    let mut repositories = HashMap::new();
+    for repository in &policy.repositories {
+        let Some(forge) = &repository.forge else { continue };
+        match forge.kind {
+            ForgeKind::Github => github::check(repository.name.as_str())?,
+            ForgeKind::Gitlab => gitlab::check(repository.name.as_str())?,
+        }
+        // Repositories of one forge share its connections.
+        let api = if let Some((_, api)) = apis.iter().find(|(known, _)| *known == forge) {
+            api.clone()
+        } else {
+            let api = Arc::new(Api::new(forge)?);
+            apis.push((forge, api.clone()));
+            api
+        };
+        repositories.insert(repository.name.clone(), Known { kind: forge.kind, api });
+    }
+    Ok(repositories)
+}
+
+/// The tokens for a forge, the newest first. A missing one is not to be taken for a missing commit.
+pub(crate) async fn tokens(secrets: &dyn Secrets, api: &Api) -> Result<Vec<Secret>, PortError> {
+    let Some(secret) = api.secret() else { return Ok(Vec::new()) };
+    secrets.get(secret).await.map_err(|error| match error.kind {
+        ErrorKind::NotFound => PortError::new(ErrorKind::Denied, error.operation, error.source),
+        _ => error,
+    })
 }
 
 /// What one question is asked with.
@@ -36,25 +69,7 @@ impl ForgeGit {
     /// # Errors
     /// [`ForgeError`] when a forge cannot have a repository of that name, or no client can be made for its address.
     pub fn of(policy: &Policy, secrets: Arc<dyn Secrets>, others: Arc<dyn Git>) -> Result<Self, ForgeError> {
-        let mut apis: Vec<(&Forge, Arc<Api>)> = Vec::new();
-        let mut repositories = HashMap::new();
-        for repository in &policy.repositories {
-            let Some(forge) = &repository.forge else { continue };
-            match forge.kind {
-                ForgeKind::Github => github::check(repository.name.as_str())?,
-                ForgeKind::Gitlab => gitlab::check(repository.name.as_str())?,
-            }
-            // Repositories of one forge share its connections.
-            let api = if let Some((_, api)) = apis.iter().find(|(known, _)| *known == forge) {
-                api.clone()
-            } else {
-                let api = Arc::new(Api::new(forge)?);
-                apis.push((forge, api.clone()));
-                api
-            };
-            repositories.insert(repository.name.clone(), Known { kind: forge.kind, api });
-        }
-        Ok(Self { repositories, secrets, others })
+        Ok(Self { repositories: known(policy)?, secrets, others })
     }
 
     /// The repositories of a configuration, where there is no git command: every one must name its forge.
@@ -67,15 +82,6 @@ impl ForgeGit {
         }
         Self::of(policy, secrets, Arc::new(Nobody))
     }
-
-    /// The newest token first. A missing one is not to be taken for a missing commit.
-    async fn tokens(&self, api: &Api) -> Result<Vec<Secret>, PortError> {
-        let Some(secret) = api.secret() else { return Ok(Vec::new()) };
-        self.secrets.get(secret).await.map_err(|error| match error.kind {
-            ErrorKind::NotFound => PortError::new(ErrorKind::Denied, error.operation, error.source),
-            _ => error,
-        })
-    }
 }
 
 #[async_trait]
@@ -84,7 +90,7 @@ impl Git for ForgeGit {
         let Some(Known { kind, api }) = self.repositories.get(repo) else {
             return self.others.refs(repo).await;
         };
-        let tokens = self.tokens(api).await?;
+        let tokens = tokens(&*self.secrets, api).await?;
         let asked = Asked { api, tokens: &tokens, repo };
         let found = match kind {
             ForgeKind::Github => github::refs(&asked).await,
@@ -99,7 +105,7 @@ impl Git for ForgeGit {
         let Some(Known { kind, api }) = self.repositories.get(repo) else {
             return self.others.tip(repo, git_ref).await;
         };
-        let tokens = self.tokens(api).await?;
+        let tokens = tokens(&*self.secrets, api).await?;
         let asked = Asked { api, tokens: &tokens, repo };
         let found = match kind {
             ForgeKind::Github => github::tip(&asked, git_ref).await,
@@ -130,7 +136,7 @@ impl Git for ForgeGit {
         if base == head {
             return Ok(Changes { relation: Relation::Same, paths: Some(Vec::new()) });
         }
-        let tokens = self.tokens(api).await?;
+        let tokens = tokens(&*self.secrets, api).await?;
         let asked = Asked { api, tokens: &tokens, repo };
         let found = match kind {
             ForgeKind::Github => github::changes(&asked, base, head).await,
@@ -151,7 +157,7 @@ impl Git for ForgeGit {
         if base == head {
             return Ok(Relation::Same);
         }
-        let tokens = self.tokens(api).await?;
+        let tokens = tokens(&*self.secrets, api).await?;
         let asked = Asked { api, tokens: &tokens, repo };
         let found = match kind {
             ForgeKind::Github => github::relation(&asked, base, head).await,

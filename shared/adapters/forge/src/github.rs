@@ -3,12 +3,13 @@
 //! A comparison is from the common ancestor of both commits to the head (`base...head`), with at most 300 files, all of
 //! them on its first page. Where there may be more, both trees are read, and compared here (`trees.rs`).
 
-use longshore_events::{CommitId, RefName};
+use longshore_events::{CommitId, RefName, RepositoryName};
 use longshore_ports::{Changes, Relation};
 use reqwest::Url;
 use serde::Deserialize;
 
 use crate::ForgeError;
+use crate::api::Api;
 use crate::git::Asked;
 use crate::page::{self, PER_PAGE};
 use crate::trees;
@@ -65,8 +66,17 @@ pub(crate) fn check(name: &str) -> Result<(), ForgeError> {
 }
 
 pub(crate) fn url(asked: &Asked<'_>, parts: &[&str], query: &[(&str, &str)]) -> Url {
-    let (owner, name) = asked.repo.as_str().split_once('/').unwrap_or((asked.repo.as_str(), ""));
-    asked.api.url(&[&["repos", owner, name], parts].concat(), query)
+    asked.api.url(&[&names(asked.repo), parts].concat(), query)
+}
+
+/// An address below a repository's, to write to.
+pub(crate) fn repository_url(api: &Api, repo: &RepositoryName, parts: &[&str]) -> Url {
+    api.url(&[&names(repo), parts].concat(), &[])
+}
+
+fn names(repo: &RepositoryName) -> [&str; 3] {
+    let (owner, name) = repo.as_str().split_once('/').unwrap_or((repo.as_str(), ""));
+    ["repos", owner, name]
 }
 
 pub(crate) async fn exists(asked: &Asked<'_>) -> Result<(), ForgeError> {

@@ -3,12 +3,13 @@
 //! A straight comparison is of both trees; how the commits stand to each other says their merge base. Where it takes
 //! GitLab too long, a comparison comes without its differences (`compare_timeout`).
 
-use longshore_events::{CommitId, RefName};
+use longshore_events::{CommitId, RefName, RepositoryName};
 use longshore_ports::{Changes, Relation};
 use reqwest::Url;
 use serde::Deserialize;
 
 use crate::ForgeError;
+use crate::api::Api;
 use crate::git::Asked;
 use crate::page::{self, PER_PAGE};
 
@@ -51,6 +52,11 @@ pub(crate) fn check(name: &str) -> Result<(), ForgeError> {
 
 fn url(asked: &Asked<'_>, parts: &[&str], query: &[(&str, &str)]) -> Url {
     asked.api.url(&[&["projects", asked.repo.as_str()], parts].concat(), query)
+}
+
+/// An address below a project's, to write to.
+pub(crate) fn project_url(api: &Api, repo: &RepositoryName, parts: &[&str]) -> Url {
+    api.url(&[&["projects", repo.as_str()], parts].concat(), &[])
 }
 
 pub(crate) async fn exists(asked: &Asked<'_>) -> Result<(), ForgeError> {

@@ -42,6 +42,20 @@ pub(crate) struct Shared {
     token: Mutex<Option<String>>,
     canned: Mutex<VecDeque<Canned>>,
     asked: Mutex<Vec<String>>,
+    statuses: Mutex<Vec<Shown>>,
+}
+
+/// A status that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The commit.
+    pub commit: String,
+    /// GitHub's context, GitLab's name.
+    pub context: String,
+    /// As the forge calls it.
+    pub state: String,
+    /// The description.
+    pub description: String,
 }
 
 impl LikeForge {
@@ -60,6 +74,7 @@ impl LikeForge {
             token: Mutex::default(),
             canned: Mutex::default(),
             asked: Mutex::default(),
+            statuses: Mutex::default(),
         });
         let routes: Router<Arc<Shared>> = match kind {
             ForgeKind::Github => like_github::routes(),
@@ -89,6 +104,11 @@ impl LikeForge {
     /// Gives this answer to the next question that has no canned one yet.
     pub fn answer_next(&self, canned: Canned) {
         lock(&self.shared.canned).push_back(canned);
+    }
+
+    /// The statuses that were written, in order.
+    pub fn statuses(&self) -> Vec<Shown> {
+        lock(&self.shared.statuses).clone()
     }
 
     /// What was asked since the last time, as paths with their queries.

@@ -111,6 +111,25 @@ pub(crate) static METRICS: Spec = Spec {
     ],
 };
 
+pub(crate) static NOTIFY: Spec = Spec {
+    title: "[notify]",
+    about: "Who is told of rollouts that failed, and of dead letters.",
+    keys: &[
+        key(
+            "webhook",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with the address of a webhook, which gets JSON: key, title, text.",
+        ),
+        key(
+            "slack",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with the address of an incoming webhook of Slack, or of what takes the same.",
+        ),
+    ],
+};
+
 pub(crate) static SOURCE: Spec = Spec {
     title: "[[source]]",
     about: "Where webhooks come from.",

@@ -5,7 +5,7 @@ mod host;
 mod release;
 mod source;
 
-pub(crate) use host::{HOST, METRICS, SCAN, SOURCE};
+pub(crate) use host::{HOST, METRICS, NOTIFY, SCAN, SOURCE};
 pub(crate) use release::{CHECK, ENVIRONMENT, GATE, PERSON, STEP, STRATEGY, WAIVER};
 pub(crate) use source::{HEALTH, MANIFESTS, READY, REPOSITORY, RUN, SERVICE};
 
@@ -125,6 +125,7 @@ pub(crate) static ROOT: Spec = Spec {
             Need::Optional,
             "Who is asked what releases do under traffic, for the checks of strategies.",
         ),
+        key("notify", Kind::Table(&NOTIFY), Need::Optional, "Who is told of failures."),
         key("source", Kind::Tables(&SOURCE), Need::Optional, "Where webhooks come from."),
         key("repository", Kind::Tables(&REPOSITORY), Need::Optional, "The Git repositories."),
         key(
@@ -150,11 +151,12 @@ pub(crate) static ROOT: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 18] = [
+pub(crate) const ALL: [&Spec; 19] = [
     &ROOT,
     &HOST,
     &SCAN,
     &METRICS,
+    &NOTIFY,
     &SOURCE,
     &REPOSITORY,
     &SERVICE,

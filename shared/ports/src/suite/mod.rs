@@ -4,10 +4,12 @@
 
 pub mod blobs;
 pub mod builder;
+pub mod forge;
 pub mod git;
 pub mod history;
 pub mod journal;
 pub mod metrics;
+pub mod notify;
 pub mod scanner;
 pub mod secrets;
 pub mod workloads;

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod builder;
+mod forge;
 mod git;
 mod metrics;
 mod scanner;
@@ -9,6 +10,7 @@ mod workloads;
 
 pub use blobs::FakeBlobs;
 pub use builder::FakeBuilder;
+pub use forge::FakeForge;
 pub use git::{FakeGit, Tree};
 pub use metrics::{FakeMetrics, Under};
 pub use scanner::{FakeScanner, Inside};

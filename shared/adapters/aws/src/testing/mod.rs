@@ -202,6 +202,19 @@ pub async fn cluster(aws: &Aws, name: &str) {
     .await;
 }
 
+/// Makes a topic of SNS, and a queue that gets what is published; the topic's ARN, and the queue.
+pub async fn topic(aws: &Aws, name: &str) -> (String, String) {
+    let (region, queue) = (&aws.account.region, queue(aws, name).await);
+    let (of, form) = (format!("{region}/sns"), "application/x-www-form-urlencoded");
+    ask(aws, &of, "POST /", (form, format!("Action=CreateTopic&Version=2010-03-31&Name={name}"))).await;
+    let arn = |service: &str| format!("arn:aws:{service}:{region}:123456789012:{name}");
+    let (topic, subscribed) = (arn("sns"), arn("sqs"));
+    let subscribe =
+        format!("Action=Subscribe&Version=2010-03-31&Protocol=sqs&TopicArn={topic}&Endpoint={subscribed}");
+    ask(aws, &of, "POST /", (form, subscribe)).await;
+    (topic, queue)
+}
+
 /// Makes a repository of ECR.
 pub async fn repository(aws: &Aws, name: &str) {
     aws_sdk_ecr::Client::new(aws.config()).create_repository().repository_name(name).send().await.unwrap();

@@ -34,7 +34,14 @@ pub(super) fn asked(parts: &Parts, body: &[u8]) -> Option<Asked> {
     let (who, _, region, service) = (scope.next()?, scope.next()?, scope.next()?, scope.next()?);
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let method = target.and_then(|target| target.rsplit('.').next()).unwrap_or(parts.method.as_str());
+    let form = String::from_utf8_lossy(body);
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    if service == "sns" {
+        let topic = form.split('&').find_map(|field| field.strip_prefix("TopicArn="))?.replace("%3A", ":");
+        let call = format!("sns:{}", form.split('&').find_map(|field| field.strip_prefix("Action="))?);
+        let needs = vec![(call.clone(), topic)];
+        return Some(Asked { who: who.to_owned(), call, needs, parts: vec![form.len()], answered: 0 });
+    }
     let call = Read { region, method, path: parts.uri.path(), body: &body };
     let (needs, sizes) = match service {
         "dynamodb" => call.dynamodb(),

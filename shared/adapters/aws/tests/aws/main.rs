@@ -13,5 +13,6 @@ mod metrics;
 mod refusals;
 mod registry;
 mod scanner;
+mod sns;
 mod stack;
 mod stores;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::repository::{Differs, Entry, Named};
-use super::{RENAMED, Shared, page, parameter, refused};
+use super::{RENAMED, Shared, Shown, lock, page, parameter, refused};
 
 /// Of a comparison so many files are listed.
 const MAX_FILES: usize = 300;
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/repos/{owner}/{name}", get(repository))
         .route("/repos/{owner}/{name}/{*rest}", get(rest))
+        .route("/repos/{owner}/{name}/statuses/{commit}", post(status))
         .route("/repositories/1/{*rest}", get(renamed))
 }
 
@@ -54,6 +55,27 @@ async fn renamed(
     RawQuery(query): RawQuery,
 ) -> Response {
     answer(&shared, uri.path(), &rest, &query.unwrap_or_default())
+}
+
+async fn status(
+    State(shared): Stand,
+    Path((owner, name, commit)): Path<(String, String, String)>,
+    Json(body): Json<Value>,
+) -> Response {
+    if format!("{owner}/{name}") != shared.name {
+        return refused(StatusCode::NOT_FOUND, "Not Found");
+    }
+    if !shared.repository.has(&commit) {
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, &format!("No commit found for SHA: {commit}"));
+    }
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let (context, state, description) = (text("context"), text("state"), text("description"));
+    let known = ["pending", "success", "failure", "error"].contains(&state.as_str());
+    if !known || description.chars().count() > 140 {
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, "Validation Failed");
+    }
+    lock(&shared.statuses).push(Shown { commit, context, state, description });
+    (StatusCode::CREATED, Json(body)).into_response()
 }
 
 fn answer(shared: &Shared, path: &str, rest: &str, query: &str) -> Response {

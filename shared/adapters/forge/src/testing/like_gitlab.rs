@@ -5,18 +5,19 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::repository::{Differs, Named};
-use super::{RENAMED, Shared, page, parameter, parameters, refused};
+use super::{RENAMED, Shared, Shown, lock, page, parameter, parameters, refused};
 
 type Stand = State<Arc<Shared>>;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/v4/projects/{id}", get(project))
+        .route("/api/v4/projects/{id}/statuses/{commit}", post(status))
         .route("/api/v4/projects/{id}/repository/{what}", get(repository))
         .route("/api/v4/projects/{id}/repository/{list}/{name}", get(named))
 }
@@ -30,6 +31,34 @@ async fn project(State(shared): Stand, Path(id): Path<String>) -> Response {
         return Json(json!({ "id": 1, "path_with_namespace": shared.name })).into_response();
     }
     no_project()
+}
+
+async fn status(
+    State(shared): Stand,
+    Path((id, commit)): Path<(String, String)>,
+    Json(body): Json<Value>,
+) -> Response {
+    if id != shared.name && id != "1" {
+        return no_project();
+    }
+    if !shared.repository.has(&commit) {
+        return refused(StatusCode::NOT_FOUND, "404 Commit Not Found");
+    }
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let (context, state, description) = (text("name"), text("state"), text("description"));
+    if !["pending", "running", "success", "failed", "canceled"].contains(&state.as_str()) {
+        return refused(StatusCode::BAD_REQUEST, "state does not have a valid value");
+    }
+    let mut statuses = lock(&shared.statuses);
+    let last = statuses.iter().rfind(|shown| shown.commit == commit && shown.context == context);
+    if last.is_some_and(|last| last.state == state) {
+        let why = format!(
+            "Cannot transition status via :run from :{state} (Reason(s): Status cannot transition via \"run\")"
+        );
+        return refused(StatusCode::BAD_REQUEST, &why);
+    }
+    statuses.push(Shown { commit, context, state, description });
+    (StatusCode::CREATED, Json(body)).into_response()
 }
 
 async fn repository(

@@ -4,5 +4,6 @@
 mod answers;
 mod limits;
 mod stage;
+mod status;
 mod suite;
 mod tokens;

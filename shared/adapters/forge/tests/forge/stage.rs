@@ -84,6 +84,11 @@ impl Stage {
 
 /// The adapter over repositories at forges.
 pub(crate) fn git(at: &[(&str, Forge)], tokens: Arc<Tokens>) -> ForgeGit {
+    ForgeGit::of(&policy(at), tokens, Arc::new(Nobody)).unwrap()
+}
+
+/// A configuration of repositories at forges.
+pub(crate) fn policy(at: &[(&str, Forge)]) -> Policy {
     let text = "[[service]]\nname = \"shop\"\nimage = \"docker.io/acme/shop\"\n";
     let mut policy: Policy = longshore_policy::check(text, "test").unwrap();
     policy.repositories = at
@@ -95,7 +100,7 @@ pub(crate) fn git(at: &[(&str, Forge)], tokens: Arc<Tokens>) -> ForgeGit {
             forge: Some(forge.clone()),
         })
         .collect();
-    ForgeGit::of(&policy, tokens, Arc::new(Nobody)).unwrap()
+    policy
 }
 
 pub(crate) fn repo() -> RepositoryName {

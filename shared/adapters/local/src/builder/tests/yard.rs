@@ -145,6 +145,7 @@ impl Yard {
             host: Host { listen: free, proxy: free, data: ".".into(), max_body: 1, ref_check_ms: 1 },
             scan: Scan { advisories: None, timeout_ms: 1 },
             metrics: MetricsSource::Host,
+            notify: longshore_policy::Notify { webhook: None, slack: None },
             sources: Vec::new(),
             repositories: Vec::new(),
             services: vec![service],

@@ -1,0 +1,15 @@
+//! `report` as a Lambda function.
+
+mod lambda;
+
+use std::process::ExitCode;
+
+use longshore_aws::lambda::LambdaStack;
+use longshore_frame::lambda::{main as run_main, run};
+
+fn main() -> ExitCode {
+    run_main(async {
+        let stack = LambdaStack::open()?;
+        run(lambda::report(&stack)?, stack.frame()?).await
+    })
+}
