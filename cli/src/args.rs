@@ -85,6 +85,8 @@ pub enum Command {
     Timeline(TimelineArgs),
     /// Make past decisions once more by today's configuration, and show what it would decide otherwise.
     Replay(ReplayArgs),
+    /// Show how well delivery does: deployment frequency, lead time, change failure rate, time to restore.
+    Dora(DoraArgs),
     /// Show the log of a service, or of a build.
     Logs(LogsArgs),
     /// List, follow, show, send, send again and describe events.
@@ -217,6 +219,26 @@ pub struct ReplayArgs {
     /// How many decisions of a unit; 100 without it, and 300 at most.
     #[arg(short = 'n', long, value_name = "COUNT")]
     pub limit: Option<usize>,
+}
+
+/// `longshore dora`
+#[derive(Debug, Clone, Args)]
+pub struct DoraArgs {
+    /// Only this service: `shop`, or `production/shop`.
+    pub service: Option<String>,
+    /// Only this environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// So many days, up to now or `--until`.
+    #[arg(long, value_name = "COUNT", default_value_t = 30, conflicts_with = "from",
+        value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub days: u16,
+    /// Since then, as 2026-12-01T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
+    /// Until then.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// `longshore logs`

@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod client;
 mod completions;
+mod dora;
 mod down;
 mod eks;
 mod events;
@@ -31,6 +32,7 @@ use crate::args::{Cli, Command, EksCommand, EventsCommand, Global};
 use crate::demo;
 pub(crate) use aws::account;
 pub(crate) use client::Client;
+pub(crate) use dora::failures;
 pub(crate) use find::{ready, token};
 pub(crate) use print::{line, note, short, span};
 pub(crate) use style::paint;
@@ -70,6 +72,7 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
         Command::Eks(EksCommand::Kubeconfig { cluster }) => wait(eks::kubeconfig(&cluster)),
         Command::Status => wait(status::run(&client()?, output)),
         Command::Timeline(args) => wait(timeline::run(&client()?, args, output)),
+        Command::Dora(args) => wait(dora::run(&client()?, args, output)),
         Command::Logs(args) => wait(logs::run(&client()?, &args)),
         Command::Events(EventsCommand::Schema { kind }) => events::schema(kind.as_deref(), output),
         Command::Events(EventsCommand::List(filter)) => wait(events::list(&client()?, &filter, output)),

@@ -8,6 +8,7 @@ pub mod api;
 mod approval;
 mod dead;
 mod decisions;
+mod dora;
 mod list;
 mod log;
 mod reply;

@@ -121,6 +121,7 @@ impl Console {
             ("status", true) => good(&self.status().await?),
             ("timeline", true) => good(&self.timeline(&query(ask.query)?).await?),
             ("decisions", true) => good(&self.decisions(&query(ask.query)?).await?),
+            ("dora", true) => good(&self.dora(&query(ask.query)?).await?),
             ("events", true) => good(&self.events(&query(ask.query)?).await?),
             ("units", true) => good(&self.units().await?),
             ("requests", false) => {
@@ -149,7 +150,7 @@ impl Console {
                 reply
             }
             (
-                "status" | "timeline" | "decisions" | "events" | "units" | "requests" | "releases"
+                "status" | "timeline" | "decisions" | "dora" | "events" | "units" | "requests" | "releases"
                 | "redrives",
                 _,
             ) => {

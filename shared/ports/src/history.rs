@@ -77,6 +77,8 @@ pub struct Taken {
 pub struct EventQuery {
     /// Only events after this number.
     pub after: u64,
+    /// Only events before this number.
+    pub before: Option<u64>,
     /// Only this type.
     pub kind: Option<String>,
     /// Only this chain.
@@ -128,6 +130,9 @@ pub struct Page {
     pub events: Vec<Recorded>,
     /// Up to where it was looked: what to ask for next, as `after`.
     pub next: u64,
+    /// Back to where it was looked, when the newest were asked for: what to ask for next, as `before`. `None` when there are
+    /// none before.
+    pub before: Option<u64>,
 }
 
 /// An event and its place in the journal.

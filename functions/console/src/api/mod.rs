@@ -5,6 +5,7 @@
 //! [`ApiError`] with a 4xx or 5xx status.
 
 mod decisions;
+mod dora;
 mod events;
 mod orders;
 mod status;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use decisions::*;
+pub use dora::*;
 pub use events::*;
 pub use orders::*;
 pub use status::*;

@@ -15,6 +15,7 @@ pub async fn run<J: History>(make: impl AsyncFn(Routes) -> J) {
     let routes = super::journal::routes;
     events_are_listed_by_what_they_are_about(&make(routes()).await).await;
     a_list_goes_on_where_it_ended(&make(routes()).await).await;
+    a_list_of_the_newest_goes_back_from_where_it_ended(&make(routes()).await).await;
     an_event_that_was_said_twice_is_listed_once(&make(routes()).await).await;
     a_commit_is_found_by_its_first_digits(&make(routes()).await).await;
     units_are_listed_by_their_function(&make(routes()).await).await;
@@ -99,6 +100,25 @@ async fn a_list_goes_on_where_it_ended<J: History>(journal: &J) {
     assert_eq!(rest.events.iter().map(|found| found.event.id.as_str()).collect::<Vec<_>>(), ["b2", "other"]);
     let end = list(journal, &EventQuery { after: rest.next, ..all() }).await;
     assert!(end.events.is_empty() && end.next == rest.next, "{end:?}");
+}
+
+async fn a_list_of_the_newest_goes_back_from_where_it_ended<J: History>(journal: &J) {
+    assert_eq!(list(journal, &newest(3)).await, Page::default());
+    filled(journal).await;
+    let of_kind = EventQuery { kind: Some(BuildStarted::KIND.into()), ..newest(1) };
+    for query in [newest(2), newest(1), newest(9), of_kind] {
+        let (mut ids, mut before) = (Vec::new(), None);
+        loop {
+            let page = list(journal, &EventQuery { before, ..query.clone() }).await;
+            ids.splice(0..0, page.events.iter().map(|found| found.event.id.to_string()));
+            before = page.before;
+            if before.is_none() {
+                break;
+            }
+        }
+        let all = EventQuery { newest: false, limit: 10, ..query };
+        assert_eq!(ids, self::ids(journal, &all).await);
+    }
 }
 
 async fn an_event_that_was_said_twice_is_listed_once<J: History>(journal: &J) {

@@ -40,23 +40,30 @@ impl History for DynamoJournal {
             None => Range::all(DUE, "event"),
         };
         let mut range = range.from(after + 1);
+        if let Some(before) = query.before {
+            range = range.to(i128::from(before) - 1);
+        }
         if query.newest {
             range = range.newest();
         } else if query.chain.is_none() {
             range = range.up_to(self.clock.now().saturating_sub(SETTLED).unwrap_or(Timestamp::MIN));
         }
         let picks = query.kind.is_some() || query.subject.is_some() || query.commit.is_some();
-        let mut page = Page { events: Vec::new(), next: query.after };
+        let mut page = Page { events: Vec::new(), next: query.after, before: None };
         let mut looked = 0;
         while page.events.len() < query.limit && looked < LOOKED.max(query.limit) {
             let wanted = if picks { LOT } else { query.limit };
             let places = self.places(OPERATION, range.clone(), wanted).await?;
-            let Some((last, _)) = places.last() else { break };
+            let Some((last, _)) = places.last() else {
+                page.before = None;
+                break;
+            };
             looked += places.len();
             range = range.beyond(*last);
             let is_last = places.len() < wanted;
-            self.take(OPERATION, query, &places, &mut page).await?;
-            if is_last {
+            let took = self.take(OPERATION, query, &places, &mut page).await?;
+            if is_last && took == places.len() {
+                page.before = None;
                 break;
             }
         }
@@ -136,27 +143,28 @@ impl History for DynamoJournal {
 }
 
 impl DynamoJournal {
-    /// Takes what fits of the events at these places, and notes how far it was looked.
+    /// Takes what fits of the events at these places, and notes how far it was looked; how many places that were.
     async fn take(
         &self,
         operation: &'static str,
         query: &EventQuery,
         places: &Places,
         page: &mut Page,
-    ) -> Result<(), PortError> {
+    ) -> Result<usize, PortError> {
         let rows = self.batch(operation, places.iter().map(|(_, key)| key.clone()).collect()).await?;
-        for (place, key) in places {
+        for (looked, (place, key)) in places.iter().enumerate() {
             if page.events.len() == query.limit {
-                break;
+                return Ok(looked);
             }
             let seq = u64::try_from(*place).unwrap_or_default();
             page.next = page.next.max(seq);
+            page.before = query.newest.then_some(seq);
             let Some(event) = rows.get(key).and_then(|row| readable(key, row)) else { continue };
             if query.fits(&event) {
                 page.events.push(Recorded { seq, event });
             }
         }
-        Ok(())
+        Ok(places.len())
     }
 
     /// The first rows of a partition of the table between two keys, or the last ones, read consistently.

@@ -43,6 +43,11 @@ impl Range {
         Self { from, ..self }
     }
 
+    /// Up to this place.
+    pub(super) fn to(self, to: i128) -> Self {
+        Self { to: self.to.min(to), ..self }
+    }
+
     /// From the end on backwards.
     pub(super) fn newest(self) -> Self {
         Self { newest: true, ..self }

@@ -72,6 +72,11 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<Page, Failure> {
     let chain = query.chain.as_ref().map(ChainId::as_str);
     let mut sql = format!("SELECT seq, {EVENT} FROM event WHERE seq > ?1");
     let mut given: Vec<&dyn ToSql> = vec![&after];
+    let before = query.before.map(int);
+    if let Some(before) = &before {
+        given.push(before);
+        sql += &format!(" AND seq < ?{}", given.len());
+    }
     if let Some(kind) = &query.kind {
         given.push(kind);
         sql += &format!(" AND kind = ?{}", given.len());
@@ -103,7 +108,8 @@ fn events(conn: &Connection, query: &EventQuery) -> Result<Page, Failure> {
         found.reverse();
     }
     let next = found.last().map_or(query.after, |(seq, _)| *seq);
-    Ok(Page { events: found.into_iter().filter_map(readable).collect(), next })
+    let before = found.first().map(|(seq, _)| *seq).filter(|_| query.newest && found.len() == query.limit);
+    Ok(Page { events: found.into_iter().filter_map(readable).collect(), next, before })
 }
 
 /// An event of a type that only a newer build knows cannot be shown, and must not hide the others.
