@@ -1,4 +1,6 @@
 //! The demo's service: answers each request with the commit that it was built from. Plain std, a thread a connection.
+//! A broken push starts well, says that it is ready, and errs under traffic. It does not know its commit, so that it is the
+//! same program whenever it is pushed again.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -6,9 +8,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::{process, thread};
 
-const COMMIT: &str = env!("LONGSHORE_COMMIT");
-/// The demo's broken push says true: then it is never ready.
+/// The demo's broken push says true.
 const BROKEN: bool = include!("broken.rs");
+const COMMIT: &str = if BROKEN { "broken" } else { env!("LONGSHORE_COMMIT") };
 
 fn main() -> io::Result<()> {
     testify()?;
@@ -48,7 +50,7 @@ fn serve(mut stream: TcpStream) {
     while let Some(Ok(request)) = lines.next() {
         while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
         let (status, body) = match request.starts_with("GET /ready ") {
-            true if BROKEN => ("503 Service Unavailable", "never ready"),
+            false if BROKEN => ("500 Internal Server Error", "it errs"),
             _ => ("200 OK", COMMIT),
         };
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());

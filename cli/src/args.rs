@@ -71,7 +71,7 @@ pub enum Output {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show it all in a minute: real pushes, a killed host, a broken release, a race; in a temporary folder.
+    /// Show it all in a minute: a canary, a killed host, a bad release taken back, a race; in a temporary folder.
     Demo(DemoArgs),
     /// Write a `longshore.toml` from what is found in this folder, and explain each choice.
     Init(InitArgs),

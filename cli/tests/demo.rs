@@ -55,9 +55,12 @@ fn the_demo_goes_well_says_so_in_one_object_and_leaves_nothing() {
     for key in ["n", "p50", "max"] {
         assert!(said["overhead_ms"][key].as_u64().unwrap() > 0, "{stdout}");
     }
+    let dora = &said["dora"];
+    assert!(dora["deployments"].as_u64() >= Some(4) && dora["lead_time_ms"].as_u64() > Some(0), "{stdout}");
+    assert_eq!((&dora["failed"], &dora["restored"]), (&1.into(), &1.into()), "{stdout}");
     let names: Vec<_> =
         said["steps"].as_array().unwrap().iter().map(|step| step["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["host", "first push", "kill -9", "broken push", "race", "down"]);
+    assert_eq!(names, ["host", "first push", "kill -9", "broken push", "pushed again", "race", "down"]);
     assert!(said["steps"].as_array().unwrap().iter().all(|step| step["ok"] == true && step["ms"].is_u64()));
     assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""));
     nothing_is_left(temporary.path());

@@ -38,15 +38,25 @@ fn table(dora: &Dora) -> Result<()> {
     let long = span(dora.until.as_millisecond() - dora.from.as_millisecond());
     line(paint(FAINT, format!("{long}, from {:.0} to {:.0}", dora.from, dora.until)))?;
     if dora.cut {
-        line(paint(BAD, "there is more before it than can be read at once: ask for less with --from and --until"))?;
+        line(paint(
+            BAD,
+            "there is more before it than can be read at once: ask for less with --from and --until",
+        ))?;
     }
     if dora.environments.is_empty() {
         return line("nothing was rolled out in this time");
     }
     for environment in &dora.environments {
         line(paint(STRONG, &environment.name))?;
-        let headings =
-            ["  service", "deployments", "a day", "changes", "lead time", "change failures", "time to restore"];
+        let headings = [
+            "  service",
+            "deployments",
+            "a day",
+            "changes",
+            "lead time",
+            "change failures",
+            "time to restore",
+        ];
         let mut table = Table::new(&headings);
         for service in &environment.services {
             row(&mut table, &service.name, &service.figures);

@@ -82,6 +82,9 @@ pub struct History {
     pub tips: Vec<(String, bool)>,
     /// Commits whose release was rolled back: from these the traffic may return.
     pub rolled_back: BTreeSet<String>,
+    /// Commits that got the traffic by steps, and when they had all of it, by the client's clock. One that is not among
+    /// them took over with its first answer.
+    pub by_steps: BTreeMap<String, Duration>,
 }
 
 /// What was counted.
@@ -133,18 +136,19 @@ fn images(history: &History) -> Vec<String> {
     images.filter(|(_, n)| *n > 1).map(|(commit, n)| format!("{commit} has {n} images")).collect()
 }
 
-/// Commits that answered a request sent after a newer commit had answered one, unless that one was rolled back.
+/// Commits that answered a request sent after a newer commit had taken over, unless that one was rolled back.
 fn returns(history: &History) -> Vec<String> {
     let mut first: BTreeMap<&str, Duration> = BTreeMap::new();
     for answer in &history.answers {
         let at = first.entry(&answer.commit).or_insert(answer.answered);
         *at = (*at).min(answer.answered);
     }
+    let took_over = |commit: &str, first: Duration| history.by_steps.get(commit).copied().unwrap_or(first);
     let mut returned: BTreeMap<&str, usize> = BTreeMap::new();
     for answer in &history.answers {
         let began = first.get(answer.commit.as_str()).copied().unwrap_or_default();
         let newer = |(commit, at): (&&str, &Duration)| {
-            *at > began && *at < answer.sent && !history.rolled_back.contains(*commit)
+            *at > began && took_over(commit, *at) < answer.sent && !history.rolled_back.contains(*commit)
         };
         if first.iter().any(newer) {
             *returned.entry(&answer.commit).or_default() += 1;
@@ -195,7 +199,7 @@ mod tests {
             answers: vec![answer("a", 0, 1), answer("a", 10, 30), answer("b", 15, 20), answer("b", 40, 41)],
             digests: BTreeMap::from([("a".into(), BTreeSet::from(["x".into()]))]),
             tips: vec![("a".into(), true), ("b".into(), true)],
-            rolled_back: BTreeSet::new(),
+            ..History::default()
         };
         assert_eq!(count(&history), Count::default());
     }
@@ -235,6 +239,15 @@ mod tests {
         let twice = ["a answered 2 requests after a newer commit had taken over"];
         assert_eq!(answered(&there_and_back, &[]).twice, twice);
         assert_eq!(answered(&there_and_back, &["b"]).twice.len(), 0);
+    }
+
+    #[test]
+    fn traffic_that_is_shared_by_steps_is_not_twice_until_the_newer_commit_has_all_of_it() {
+        let shared = [answer("a", 0, 1), answer("b", 10, 11), answer("a", 20, 21), answer("a", 40, 41)];
+        let all_at = |ms| BTreeMap::from([("b".to_owned(), Duration::from_millis(ms))]);
+        let of = |by_steps| count(&History { answers: shared.to_vec(), by_steps, ..History::default() });
+        assert_eq!(of(all_at(50)).twice.len(), 0);
+        assert_eq!(of(all_at(30)).twice, ["a answered 1 requests after a newer commit had taken over"]);
     }
 
     #[test]

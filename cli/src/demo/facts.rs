@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use longshore_events::{
     CommitId, Data, Event,
-    types::{BuildOutcome, BuildTimes, DeploymentFinished, DeploymentOutcome},
+    types::{BuildOutcome, BuildTimes, DeploymentFinished, DeploymentOutcome, VerificationFinished},
 };
 
 /// How a commit came to its end.
@@ -22,12 +22,41 @@ pub enum Fate {
 pub struct Facts(pub Vec<Event>);
 
 impl Facts {
+    /// The rollouts of `commit` that began, by name.
+    fn deployments<'a>(&'a self, commit: &str) -> Vec<&'a str> {
+        let of = |event: &'a Event| match &event.data {
+            Data::DeploymentStarted(fact) if is(fact.commit.as_ref(), commit) => {
+                Some(fact.deployment.as_str())
+            }
+            _ => None,
+        };
+        self.0.iter().filter_map(of).collect()
+    }
+
     /// Whether a rollout of `commit` began.
     pub fn started(&self, commit: &str) -> bool {
+        !self.deployments(commit).is_empty()
+    }
+
+    /// Whether `commit` was given a share of the traffic.
+    pub fn has_traffic(&self, commit: &str) -> bool {
+        let deployments = self.deployments(commit);
         self.0.iter().any(|event| match &event.data {
-            Data::DeploymentStarted(fact) => is(fact.commit.as_ref(), commit),
+            Data::DeploymentAdvanced(fact) => {
+                fact.weight > 0 && deployments.contains(&fact.deployment.as_str())
+            }
             _ => false,
         })
+    }
+
+    /// What was found of `commit` under traffic, step by step.
+    pub fn verified<'a>(&'a self, commit: &str) -> Vec<&'a VerificationFinished> {
+        let deployments = self.deployments(commit);
+        let of = |event: &'a Event| match &event.data {
+            Data::VerificationFinished(fact) if deployments.contains(&fact.deployment.as_str()) => Some(fact),
+            _ => None,
+        };
+        self.0.iter().filter_map(of).collect()
     }
 
     /// How `commit` came to its end, when it has. One that was overtaken by a newer one has no fate of its own.
@@ -43,9 +72,27 @@ impl Facts {
         })
     }
 
-    /// When the rollout of `commit` was over.
-    pub fn ran_at(&self, commit: &str) -> Option<Timestamp> {
-        finished(&self.0, commit, DeploymentOutcome::Succeeded).next().map(|(at, _)| at)
+    /// From the begin of the first rollout of `commit` until it was rolled back.
+    pub fn rolled_back_within(&self, commit: &str) -> Option<(Timestamp, Timestamp)> {
+        let began = self.0.iter().find_map(|event| match &event.data {
+            Data::DeploymentStarted(fact) if is(fact.commit.as_ref(), commit) => Some(event.time),
+            _ => None,
+        })?;
+        let (ended, _) = finished(&self.0, commit, DeploymentOutcome::RolledBack).next()?;
+        Some((began, ended))
+    }
+
+    /// The commits whose rollouts succeeded, and when each did first: from then on it ran alone.
+    pub fn alone_at(&self) -> BTreeMap<String, Timestamp> {
+        let mut alone = BTreeMap::new();
+        for event in &self.0 {
+            if let Data::DeploymentFinished(fact) = &event.data
+                && let (DeploymentOutcome::Succeeded, Some(commit)) = (fact.outcome, &fact.commit)
+            {
+                alone.entry(commit.to_string()).or_insert(event.time);
+            }
+        }
+        alone
     }
 
     /// The commits that were rolled back.
@@ -155,7 +202,7 @@ mod tests {
     fn the_last_word_decides() {
         let facts = Facts(vec![finished(1, "superseded", None), finished(2, "succeeded", None)]);
         assert_eq!(facts.fate(COMMIT), Some(Fate::Ran));
-        assert_eq!(facts.ran_at(COMMIT), Some("2026-11-24T08:00:02Z".parse().unwrap()));
+        assert_eq!(facts.alone_at()[COMMIT], "2026-11-24T08:00:02Z".parse().unwrap());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod scenes;
 mod screen;
 mod stage;
 mod traffic;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -22,9 +23,9 @@ use crate::args::{DemoArgs, Output};
 use crate::commands::style::{GOOD, NAME, STRONG};
 use crate::commands::{line, note, paint};
 use report::Report;
-use scenes::Demo;
 use screen::Screen;
 use stage::Stage;
+use watch::Demo;
 
 /// So many of a log's last lines are shown when something failed.
 const TAIL: usize = 12;
@@ -33,7 +34,7 @@ const TAIL: usize = 12;
 pub(crate) async fn run(args: &DemoArgs, output: Output) -> Result<ExitCode> {
     let screen = Screen::new(output);
     screen.say(format!(
-        "\n  {}  a push becomes a running release, and survives kill -9\n",
+        "\n  {}  a push becomes a proven release, and survives kill -9\n",
         paint(STRONG, "longshore")
     ));
     let mut demo = Demo::new(screen, Stage::set(args.dir.as_deref())?);

@@ -1,71 +1,22 @@
 //! The demo's scenes: what is done, what is waited for, and what is told of it.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context as _, Result, bail};
-use jiff::{SignedDuration, Timestamp};
-use longshore_events::Event;
+use longshore_events::types::{Verdict, VerificationFinished};
 
-use super::facts::{Facts, Fate};
+use super::facts::Fate;
 use super::host::Host;
-use super::screen::{Screen, Step};
-use super::stage::{Checkout, Stage};
+use super::stage::Checkout;
 use super::traffic::Traffic;
-use crate::api::Events;
-use crate::commands::short;
+use super::watch::{Demo, now};
+use crate::commands::{short, span};
 
-/// How long may be waited for one thing.
-const PATIENCE: Duration = Duration::from_secs(40);
-/// How long one question for new events waits, in milliseconds.
-const WAIT_MS: u64 = 200;
 /// The service's name at the proxy.
 const HOST_NAME: &str = "hello.local.localhost";
 
 /// What is told of a scene, line by line.
 type Told = Vec<String>;
 
-/// The demo under way.
-pub(super) struct Demo {
-    /// What is shown.
-    pub(super) screen: Screen,
-    /// The client, once there is something to ask.
-    pub(super) traffic: Option<Traffic>,
-    /// The host, when it runs; ends before what is left of it in the folder does.
-    pub(super) host: Option<Host>,
-    /// The folder.
-    pub(super) stage: Stage,
-    /// When the client began, by the machine's clock.
-    pub(super) traffic_began: Timestamp,
-    /// When the host was killed, by the machine's clock.
-    pub(super) killed_at: Option<Timestamp>,
-    /// The scenes that are over.
-    pub(super) steps: Vec<Step>,
-    /// What the branch pointed to when a scene was over, and whether that ran or was refused with a reason.
-    pub(super) tips: Vec<(String, bool)>,
-    /// The events so far.
-    pub(super) facts: Facts,
-    next: u64,
-    doing: String,
-}
-
 impl Demo {
-    /// A demo in that folder.
-    pub(super) fn new(screen: Screen, stage: Stage) -> Self {
-        Self {
-            screen,
-            stage,
-            host: None,
-            traffic: None,
-            traffic_began: now(),
-            killed_at: None,
-            steps: Vec::new(),
-            tips: Vec::new(),
-            facts: Facts::default(),
-            next: 0,
-            doing: String::new(),
-        }
-    }
-
     /// Plays every scene.
     pub(super) async fn play(&mut self) -> Result<()> {
         let begun = self.begin("host");
@@ -84,32 +35,13 @@ impl Demo {
         let told = self.broken_push(&work).await;
         self.end("broken push", begun, told)?;
 
+        let begun = self.begin("pushed again");
+        let told = self.pushed_again(&work).await;
+        self.end("pushed again", begun, told)?;
+
         let begun = self.begin("race");
         let told = self.race(&work).await;
         self.end("race", begun, told)
-    }
-
-    /// A scene begins.
-    pub(super) fn begin(&self, name: &'static str) -> Instant {
-        self.screen.begin(name);
-        Instant::now()
-    }
-
-    /// A scene is over.
-    pub(super) fn end<T>(
-        &mut self,
-        name: &'static str,
-        begun: Instant,
-        told: Result<(T, Told)>,
-    ) -> Result<T> {
-        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let step = Step { name, ok: told.is_ok(), ms };
-        match &told {
-            Ok((_, lines)) => self.screen.end(&step, lines),
-            Err(error) => self.screen.end(&step, &[format!("{error:#}")]),
-        }
-        self.steps.push(step);
-        told.map(|(value, _)| value)
     }
 
     async fn host_starts(&mut self) -> Result<((), Told)> {
@@ -132,9 +64,10 @@ impl Demo {
         ))
     }
 
+    /// A good push goes live by canary, although the host is killed while it has a share of the traffic.
     async fn killed_in_mid_rollout(&mut self, work: &Checkout) -> Result<((), Told)> {
         let second = self.push(work, "second push", false).await?;
-        self.until("the rollout to begin", |facts| facts.started(&second).then_some(())).await?;
+        self.until("its share of the traffic", |facts| facts.has_traffic(&second).then_some(())).await?;
         let (killed, killed_at) = (self.traffic_time(), now());
         let host = self.host.as_mut().context("there is no host to kill")?;
         let pid = host.ready.pid;
@@ -144,35 +77,51 @@ impl Demo {
         self.host = Some(Host::start(&self.stage.folder).await?);
         let back = self.traffic_time();
         self.runs(&second).await?;
-        if self.facts.ran_at(&second).is_some_and(|at| at < killed_at) {
+        if self.facts.alone_at().get(&second).is_some_and(|at| *at < killed_at) {
             bail!("the rollout was over before the host could be killed");
         }
         let (sent, failed) =
             self.traffic.as_ref().map_or((0, 0), |traffic| traffic.log().between(killed, back));
         let gone = back.saturating_sub(killed).as_millis();
-        Ok((
-            (),
-            vec![
-                format!(
-                    "{} rolled over it; process {pid} was killed in mid-rollout, and went on",
-                    short(&second)
-                ),
-                format!("the host was gone for {gone} ms: {sent} requests meanwhile, {failed} failed"),
-            ],
-        ))
+        let mut told = vec![
+            format!(
+                "{} is let in step by step; process {pid} was killed meanwhile, and went on",
+                short(&second)
+            ),
+            format!("the host was gone for {gone} ms: {sent} requests meanwhile, {failed} failed"),
+        ];
+        told.extend(self.facts.verified(&second).into_iter().map(measured));
+        Ok(((), told))
     }
 
+    /// A push that starts well and errs under traffic is taken back by what was measured.
     async fn broken_push(&mut self, work: &Checkout) -> Result<((), Told)> {
         let good = self.tips.last().map(|(tip, _)| tip.clone()).unwrap_or_default();
         let broken = self.push(work, "broken push", true).await?;
         let reason = match self.fate(&broken).await? {
             Fate::Refused(reason) => reason,
-            Fate::Ran => bail!("{} ran, although it is never ready", short(&broken)),
+            Fate::Ran => bail!("{} ran, although it errs", short(&broken)),
         };
+        if self.facts.verified(&broken).last().is_none_or(|found| found.verdict != Verdict::Fail) {
+            bail!("{} was not taken back by a measurement: {reason}", short(&broken));
+        }
         self.answers(&good).await?;
         self.tips.push((broken.clone(), true));
         let told = format!("{} rolled back by itself; {} goes on", short(&broken), short(&good));
         Ok(((), vec![told, reason]))
+    }
+
+    /// The same image in another commit has no traffic again.
+    async fn pushed_again(&mut self, work: &Checkout) -> Result<((), Told)> {
+        let again = self.push(work, "broken push again", true).await?;
+        let reason = match self.fate(&again).await? {
+            Fate::Refused(reason) => reason,
+            Fate::Ran => bail!("{} ran, although its image was found bad", short(&again)),
+        };
+        if self.facts.has_traffic(&again) {
+            bail!("{} had traffic, although its image was found bad: {reason}", short(&again));
+        }
+        Ok(((), vec![format!("{} was refused, and had no traffic", short(&again)), reason]))
     }
 
     /// Two people push at the same time; who loses the race for the branch pulls, and pushes again.
@@ -190,111 +139,18 @@ impl Demo {
             format!("two pushes at once, {again} of them again after a pull; the tip {} runs", short(&tip));
         Ok(((), vec![told]))
     }
-
-    async fn clone_as(&self, name: &str) -> Result<Checkout> {
-        let host = self.host.as_ref().context("there is no host to clone from")?;
-        self.stage.clone_as(name, &format!("{}/git/hello.git", host.ready.url()), &host.token()?).await
-    }
-
-    async fn push(&mut self, work: &Checkout, what: &str, broken: bool) -> Result<String> {
-        self.now("git push");
-        let commit = work.commit(what, broken).await?;
-        self.tips.push((commit.clone(), false));
-        work.push().await?;
-        Ok(commit)
-    }
-
-    /// Waits until `commit` runs, and answers.
-    async fn runs(&mut self, commit: &str) -> Result<()> {
-        match self.fate(commit).await? {
-            Fate::Ran => self.answers(commit).await?,
-            Fate::Refused(reason) => bail!("{} does not run: {reason}", short(commit)),
-        }
-        Ok(())
-    }
-
-    async fn fate(&mut self, commit: &str) -> Result<Fate> {
-        let fate = self.until("its end", |facts| facts.fate(commit)).await?;
-        if let (Fate::Refused(_), Some((tip, settled))) = (&fate, self.tips.last_mut()) {
-            *settled |= tip == commit;
-        }
-        Ok(fate)
-    }
-
-    /// Waits until `found` finds what it looks for in the events.
-    async fn until<T>(&mut self, what: &str, found: impl Fn(&Facts) -> Option<T>) -> Result<T> {
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if let Some(found) = found(&self.facts) {
-                return Ok(found);
-            }
-            if self.look(WAIT_MS).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-        bail!("waited {} s in vain for {what}", PATIENCE.as_secs())
-    }
-
-    /// Fetches the events that are new.
-    pub(super) async fn look(&mut self, wait_ms: u64) -> Result<()> {
-        let host = self.host.as_ref().context("there is no host")?;
-        let asked = [("after", self.next), ("limit", 1_000), ("wait_ms", wait_ms)];
-        let asked = asked.map(|(name, value)| (name, value.to_string()));
-        let events: Events = host.client.get("/api/events", &asked).await?;
-        self.next = events.next;
-        let parsed = events.events.iter().map(|entry| Event::from_json(&entry.event.to_string()));
-        self.facts.0.extend(parsed.collect::<Result<Vec<_>, _>>()?);
-        if let Some(last) = events.events.last() {
-            self.doing.clone_from(&last.summary);
-        }
-        self.show();
-        Ok(())
-    }
-
-    /// The log of the last build, as far as the host can still say.
-    pub(super) async fn build_log(&self) -> String {
-        let Some(host) = &self.host else { return String::new() };
-        match host.client.text("/api/logs/build/hello", &[]).await {
-            Ok(answer) => answer.text().await.unwrap_or_default(),
-            Err(_) => String::new(),
-        }
-    }
-
-    /// Waits until the service answers from `commit`, whose fate that settles.
-    async fn answers(&mut self, commit: &str) -> Result<()> {
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
-            if self.traffic.as_ref().is_some_and(|traffic| traffic.log().last() == Some(commit)) {
-                let its = self.tips.iter_mut().filter(|(tip, _)| tip == commit);
-                its.for_each(|(_, settled)| *settled = true);
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        bail!("the service does not answer from {}", short(commit))
-    }
-
-    fn now(&mut self, doing: &str) {
-        doing.clone_into(&mut self.doing);
-        self.show();
-    }
-
-    /// Shows what goes on, and how the requests fare meanwhile.
-    fn show(&self) {
-        self.screen.now(&self.doing, self.traffic.as_ref().map(Traffic::counts).unwrap_or_default());
-    }
-
-    fn traffic_time(&self) -> Duration {
-        self.traffic.as_ref().map(|traffic| traffic.begun.elapsed()).unwrap_or_default()
-    }
-
-    /// A time of the client's, by the machine's clock.
-    pub(super) fn wall(&self, time: Duration) -> Timestamp {
-        self.traffic_began + SignedDuration::try_from(time).unwrap_or_default()
-    }
 }
 
-/// Now, by the clock that the host's events are dated with.
-fn now() -> Timestamp {
-    longshore_ports::Clock::now(&crate::host::MachineClock)
+/// What was found at a step, in one line.
+fn measured(found: &VerificationFinished) -> String {
+    let VerificationFinished { weight, from, until, .. } = found;
+    let long = span(until.as_millisecond() - from.as_millisecond());
+    let check = |check: &longshore_events::types::CheckResult| {
+        let (value, requests) = (check.value?, check.requests?);
+        let unit = if check.measure == "error_rate" { " %" } else { " ms" };
+        let beside = check.running.map(|running| format!(", beside {running}{unit}")).unwrap_or_default();
+        Some(format!("{} {value}{unit} of {requests} requests{beside}", check.name))
+    };
+    let checks: Vec<String> = found.checks.iter().filter_map(check).collect();
+    format!("{weight:>3} % of the traffic for {long}: {}", checks.join("; "))
 }

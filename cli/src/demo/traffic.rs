@@ -17,6 +17,8 @@ const WORKERS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The length of an answer: a commit.
 const COMMIT_DIGITS: usize = 40;
+/// What the broken push answers, with status 500.
+const ERRS: &str = "it errs";
 
 /// One request, with the times since the client began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +27,35 @@ pub(super) struct Request {
     pub(super) sent: Duration,
     /// When it was answered, or failed.
     pub(super) ended: Duration,
-    /// The commit that answered, or what went wrong.
-    pub(super) answer: Result<String, String>,
+    /// What came back.
+    pub(super) answer: Answer,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A commit.
+    Commit(String),
+    /// The error of the broken push: its own answer, which arrived whole.
+    Erred,
+    /// Nothing, or not the service's answer.
+    Failed(String),
+}
+
+impl Answer {
+    pub(super) fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Commit(commit) => Some(commit),
+            Self::Erred | Self::Failed(_) => None,
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed(why) => Some(why),
+            Self::Erred | Self::Commit(_) => None,
+        }
+    }
 }
 
 /// What the client wrote down.
@@ -41,17 +70,22 @@ impl Log {
 
     /// Those that failed.
     pub(super) fn failed(&self) -> impl Iterator<Item = &Request> {
-        self.0.iter().filter(|request| request.answer.is_err())
+        self.0.iter().filter(|request| request.answer.failure().is_some())
+    }
+
+    /// When those were sent that met the errors of the broken push.
+    pub(super) fn erred(&self) -> impl Iterator<Item = Duration> {
+        self.0.iter().filter(|request| request.answer == Answer::Erred).map(|request| request.sent)
     }
 
     /// The commit that the last request was answered by, by the time it was sent.
     pub(super) fn last(&self) -> Option<&str> {
-        self.0.iter().max_by_key(|request| request.sent)?.answer.as_deref().ok()
+        self.0.iter().max_by_key(|request| request.sent)?.answer.commit()
     }
 
     /// When `commit` answered for the first time.
     pub(super) fn first_answer(&self, commit: &str) -> Option<Duration> {
-        let its = |request: &&Request| request.answer.as_deref() == Ok(commit);
+        let its = |request: &&Request| request.answer.commit() == Some(commit);
         self.0.iter().filter(its).map(|request| request.ended).min()
     }
 
@@ -66,14 +100,17 @@ impl Log {
     /// How many were sent between two times, and how many of them failed.
     pub(super) fn between(&self, from: Duration, to: Duration) -> (usize, usize) {
         let within = || self.0.iter().filter(|request| (from..to).contains(&request.sent));
-        (within().count(), within().filter(|request| request.answer.is_err()).count())
+        (within().count(), within().filter(|request| request.answer.failure().is_some()).count())
     }
 
     /// Writes one line for each request.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let mut text = String::new();
         for request in &self.0 {
-            let said = request.answer.as_ref().unwrap_or_else(|error| error);
+            let said = match &request.answer {
+                Answer::Commit(said) | Answer::Failed(said) => said,
+                Answer::Erred => ERRS,
+            };
             let _ = writeln!(text, "{} {} {said}", request.sent.as_millis(), request.ended.as_millis());
         }
         std::fs::write(path, text)
@@ -82,7 +119,7 @@ impl Log {
     /// A request that was sent before the first answer was there may have met nothing yet, whichever is noted first.
     fn note(&mut self, request: Request) {
         let counts = self.0.first().is_some_and(|first| request.sent >= first.ended);
-        if request.answer.is_ok() || counts {
+        if request.answer.failure().is_none() || counts {
             self.0.push(request);
         }
     }
@@ -144,15 +181,20 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
 }
 
 /// One request on a connection of its own.
-fn ask(proxy: SocketAddr, host: &str) -> Result<String, String> {
-    let answer = exchange(proxy, host).map_err(|error| error.to_string())?;
+fn ask(proxy: SocketAddr, host: &str) -> Answer {
+    let answer = match exchange(proxy, host) {
+        Ok(answer) => answer,
+        Err(error) => return Answer::Failed(error.to_string()),
+    };
     let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer was cut off")?;
-    let status = head.split(' ').nth(1).unwrap_or("no status");
-    match (status, body.len()) {
-        ("200", COMMIT_DIGITS) => Ok(body.to_owned()),
-        ("200", _) => Err(format!("the answer was cut off: {body:?}")),
-        _ => Err(format!("status {status}: {}", body.trim())),
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        return Answer::Failed("the answer was cut off".into());
+    };
+    match (head.split(' ').nth(1).unwrap_or("no status"), body) {
+        ("200", commit) if commit.len() == COMMIT_DIGITS => Answer::Commit(commit.to_owned()),
+        ("200", body) => Answer::Failed(format!("the answer was cut off: {body:?}")),
+        ("500", ERRS) => Answer::Erred,
+        (status, body) => Answer::Failed(format!("status {status}: {}", body.trim())),
     }
 }
 
@@ -170,7 +212,8 @@ mod tests {
     use super::*;
 
     fn request(sent: u64, ended: u64, answer: Result<&str, &str>) -> Request {
-        let answer = answer.map(Into::into).map_err(Into::into);
+        let answer =
+            answer.map_or_else(|why| Answer::Failed(why.into()), |commit| Answer::Commit(commit.into()));
         Request { sent: Duration::from_millis(sent), ended: Duration::from_millis(ended), answer }
     }
 

@@ -200,5 +200,6 @@ fn count_of(stage: &Stage, service: usize, client: &Client, facts: &Facts, tip: 
         digests: facts.digests(),
         tips: vec![tip.clone()],
         rolled_back: facts.rolled_back(),
+        ..History::default()
     })
 }

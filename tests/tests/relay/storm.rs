@@ -204,5 +204,6 @@ fn counted(stage: &Stage, service: usize, client: &Client, facts: &Facts, tip: (
         digests: facts.digests(),
         tips: vec![tip],
         rolled_back: facts.rolled_back(),
+        ..History::default()
     })
 }

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
 use longshore_ports::{
-    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, CommitStatus, Desired, Facts, Forge, Git, Key, Measured,
-    Metrics, Notice, Notify, Observed, PortError, Question, Registry, Resolved, ScanOrder, ScanState, Scanner, ScannerVersion,
-    Workload, Workloads,
+    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, CommitStatus, Desired, Facts, Forge, Git, Key,
+    Measured, Metrics, Notice, Notify, Observed, PortError, Question, Registry, Resolved, ScanOrder,
+    ScanState, Scanner, ScannerVersion, Workload, Workloads,
 };
 
 /// Nobody.

@@ -169,7 +169,8 @@ fn hundredths(value: f64) -> f64 {
 
 /// The median in milliseconds; between two values in the middle, the mean of them.
 fn median(values: &[SignedDuration]) -> Option<i64> {
-    let mut ms: Vec<i64> = values.iter().map(|value| i64::try_from(value.as_millis()).unwrap_or(i64::MAX)).collect();
+    let mut ms: Vec<i64> =
+        values.iter().map(|value| i64::try_from(value.as_millis()).unwrap_or(i64::MAX)).collect();
     ms.sort_unstable();
     let (low, high) = (ms.get(ms.len().checked_sub(1)? / 2)?, ms.get(ms.len() / 2)?);
     Some(low.midpoint(*high))

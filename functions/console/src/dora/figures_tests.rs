@@ -85,7 +85,8 @@ fn a_failure_with_nothing_to_go_back_to_lasts_until_the_next_success() {
 fn a_digest_that_was_found_bad_elsewhere_or_before_is_no_failure() {
     let elsewhere = Bad { place: (EnvironmentName::new("test").unwrap(), place().1), ..bad(150, 'a') };
     let ends = vec![end(100, 'a', Succeeded), end(300, 'a', Succeeded)];
-    let found = figures(&Happened { ends: ends.clone(), bad: vec![elsewhere, bad(50, 'a')], ..Happened::default() });
+    let found =
+        figures(&Happened { ends: ends.clone(), bad: vec![elsewhere, bad(50, 'a')], ..Happened::default() });
     assert_eq!(found.failed, 0);
     let found = figures(&Happened { ends, bad: vec![bad(150, 'a')], ..Happened::default() });
     assert_eq!(found.failed, 1, "of the first of both");
@@ -109,7 +110,8 @@ fn what_began_at_an_unknown_time_has_no_lead_time() {
 
 #[test]
 fn the_median_lies_between_the_two_in_the_middle() {
-    let of = |seconds: &[i64]| median(&seconds.iter().map(|s| SignedDuration::from_secs(*s)).collect::<Vec<_>>());
+    let of =
+        |seconds: &[i64]| median(&seconds.iter().map(|s| SignedDuration::from_secs(*s)).collect::<Vec<_>>());
     assert_eq!(of(&[]), None);
     assert_eq!(of(&[5]), Some(5_000));
     assert_eq!(of(&[9, 1, 2]), Some(2_000));

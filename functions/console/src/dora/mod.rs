@@ -38,9 +38,13 @@ impl Console {
         let until = asked.until.unwrap_or_else(|| self.clock.now());
         let from = asked.from.unwrap_or_else(|| until.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN));
         if from >= until {
-            return Err(Refused::unusable("LS0220", format!("the window begins at {from}, and ends at {until}")));
+            return Err(Refused::unusable(
+                "LS0220",
+                format!("the window begins at {from}, and ends at {until}"),
+            ));
         }
-        let mut window = Window { from: from.max(self.first_event().await?.unwrap_or(from)), until, cut: false };
+        let mut window =
+            Window { from: from.max(self.first_event().await?.unwrap_or(from)), until, cut: false };
         let happened = self.happened(&mut window).await?;
         let measured = happened.measured();
         let length = until.duration_since(window.from);
@@ -95,7 +99,8 @@ impl Console {
         let started = self.read::<DeploymentStarted>(window).await?;
         let builds = self.read::<BuildFinished>(window).await?;
         let bad = self.read::<DigestQuarantined>(window).await?;
-        let began: HashMap<_, _> = started.into_iter().map(|(event, fact)| (fact.deployment, event.time)).collect();
+        let began: HashMap<_, _> =
+            started.into_iter().map(|(event, fact)| (fact.deployment, event.time)).collect();
         let mut origins = Origins { console: self, known: HashMap::new() };
         let mut happened = Happened::default();
         for (event, fact) in finished {
@@ -125,7 +130,11 @@ impl Console {
         happened.ends.sort_by_key(|end| end.at);
         happened.bad = bad
             .into_iter()
-            .map(|(event, fact)| Bad { at: event.time, place: (fact.environment, fact.service), digest: fact.digest })
+            .map(|(event, fact)| Bad {
+                at: event.time,
+                place: (fact.environment, fact.service),
+                digest: fact.digest,
+            })
             .collect();
         Ok(happened)
     }
@@ -141,7 +150,9 @@ impl Console {
             let oldest = page.events.first().map(|first| first.event.time);
             let within = page.events.into_iter().map(|found| found.event);
             let within = within.filter(|event| window.from <= event.time && event.time <= window.until);
-            read.extend(within.filter_map(|event| F::from_data(&event.data).cloned().map(|fact| (event, fact))));
+            read.extend(
+                within.filter_map(|event| F::from_data(&event.data).cloned().map(|fact| (event, fact))),
+            );
             before = page.before;
             match oldest {
                 _ if before.is_none() => break,

@@ -20,15 +20,15 @@ impl Rows {
     fn list(&self, query: &EventQuery) -> Page {
         let numbered = self.events.values().map(|(number, event)| (*number as u64 + 1, event));
         let within = |seq: u64| seq > query.after && query.before.is_none_or(|before| seq < before);
-        let mut found: Vec<_> =
-            numbered.filter(|(seq, event)| within(*seq) && query.fits(event)).collect();
+        let mut found: Vec<_> = numbered.filter(|(seq, event)| within(*seq) && query.fits(event)).collect();
         found.sort_by_key(|(seq, _)| *seq);
         if query.newest {
             found.drain(..found.len().saturating_sub(query.limit));
         }
         found.truncate(query.limit);
         let next = found.last().map_or(query.after, |(seq, _)| *seq);
-        let before = found.first().map(|(seq, _)| *seq).filter(|_| query.newest && found.len() == query.limit);
+        let before =
+            found.first().map(|(seq, _)| *seq).filter(|_| query.newest && found.len() == query.limit);
         let recorded = |(seq, event): (u64, &longshore_events::Event)| Recorded { seq, event: event.clone() };
         Page { events: found.into_iter().map(recorded).collect(), next, before }
     }
