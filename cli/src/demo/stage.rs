@@ -29,6 +29,9 @@ pub(super) const MISLEADING: [&str; 9] = [
     "LONGSHORE_TOKEN",
 ];
 
+/// When broken pushes are committed. An image's time is that of its commit: so the same change is the same image again.
+const BROKEN_AT: &str = "2026-01-01T00:00:00Z";
+
 /// The folder of everything.
 pub(super) struct Stage {
     /// Where it is.
@@ -120,7 +123,8 @@ impl Checkout {
         // A file for each change, so that changes made at the same time do not conflict.
         write(&format!("{}.txt", what.replace(' ', "-")), what)?;
         self.git(&["add", "--all"]).await?;
-        self.git(&["commit", "--quiet", "--message", what]).await?;
+        let at = if broken { Some(("GIT_COMMITTER_DATE", BROKEN_AT)) } else { None };
+        self.git_with(&["commit", "--quiet", "--message", what], at).await?;
         self.git(&["rev-parse", "HEAD"]).await
     }
 
@@ -148,12 +152,17 @@ impl Checkout {
     }
 
     async fn git(&self, args: &[&str]) -> Result<String> {
+        self.git_with(args, None).await
+    }
+
+    async fn git_with(&self, args: &[&str], variable: Option<(&str, &str)>) -> Result<String> {
         let mut command = Command::new("git");
         for name in MISLEADING {
             command.env_remove(name);
         }
         let output = command
             .current_dir(&self.folder)
+            .envs(variable)
             .args([
                 "-c",
                 "user.name=Demo",
