@@ -87,6 +87,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Show how well delivery does: deployment frequency, lead time, change failure rate, time to restore.
     Dora(DoraArgs),
+    /// List what scans found in what runs.
+    Findings(FindingsArgs),
     /// Show the log of a service, or of a build.
     Logs(LogsArgs),
     /// List, follow, show, send, send again and describe events.
@@ -239,6 +241,35 @@ pub struct DoraArgs {
     /// Until then.
     #[arg(long, value_name = "TIME")]
     pub until: Option<jiff::Timestamp>,
+}
+
+/// `longshore findings`
+#[derive(Debug, Clone, Args)]
+pub struct FindingsArgs {
+    /// Only this service: `shop`, or `production/shop`.
+    pub service: Option<String>,
+    /// Only this environment.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Only findings that are at least so bad.
+    #[arg(long, value_name = "SEVERITY")]
+    pub severity: Option<LeastSeverity>,
+    /// How many of each image are shown.
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+}
+
+/// How bad findings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LeastSeverity {
+    /// Low and worse.
+    Low,
+    /// Medium and worse.
+    Medium,
+    /// High and worse.
+    High,
+    /// Critical alone.
+    Critical,
 }
 
 /// `longshore logs`

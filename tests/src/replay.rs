@@ -104,13 +104,14 @@ impl Spine {
                 again(&Gate { policy, facts, blobs }, &past)
             }
             Scan::NAME => {
-                let Scan { scanner, poll_ms, .. } = &*self.scan;
-                let (policy, scanner, poll_ms) = (policy.clone(), scanner.clone(), *poll_ms);
-                again(&Scan { policy, scanner, poll_ms }, &past)
+                let Scan { scanner, facts, poll_ms, .. } = &*self.scan;
+                let (policy, scanner, facts) = (policy.clone(), scanner.clone(), facts.clone());
+                again(&Scan { policy, scanner, facts, poll_ms: *poll_ms }, &past)
             }
             Reporter::NAME => {
-                let (policy, forge) = (policy.clone(), self.reporter.forge.clone());
-                again(&Reporter { policy, forge, notify: self.reporter.notify.clone() }, &past)
+                let Reporter { forge, notify, facts, blobs, .. } = &*self.reporter;
+                let (policy, forge, notify) = (policy.clone(), forge.clone(), notify.clone());
+                again(&Reporter { policy, forge, notify, facts: facts.clone(), blobs: blobs.clone() }, &past)
             }
             _ => again::<Drill>(&self.drill, &past),
         }

@@ -162,6 +162,17 @@ const KUSTOMIZE: go::Command =
 /// What the tests need that Go builds.
 const FROM_GO: [go::Command; 3] = [CRANE, HELM, KUSTOMIZE];
 
+/// Looks into images. Its build is as its own release is.
+const TRIVY: go::Tool = go::Tool {
+    program: "trivy",
+    package: "github.com/aquasecurity/trivy/cmd/trivy",
+    version: "v0.74.0",
+    settings: &[("GOEXPERIMENT", "jsonv2")],
+};
+
+/// Writes a small database for Trivy.
+const TRIVY_DB: go::Own = go::Own { program: "trivy-db", module: "tests/peers/trivy-db", version: "1" };
+
 /// Cargo's helpers, as far as they could be brought.
 pub(crate) struct Tools {
     pub(crate) nextest: Option<PathBuf>,
@@ -195,6 +206,8 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     for command in &FROM_GO {
         step(&format!("peer {} {}", command.program, command.version), || command.bring(context))?;
     }
+    step(&format!("peer {} {}", TRIVY.program, TRIVY.version), || TRIVY.bring(context))?;
+    step(&format!("peer {} {}", TRIVY_DB.program, TRIVY_DB.version), || TRIVY_DB.bring(context))?;
     Ok(tools)
 }
 
@@ -202,7 +215,8 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
 pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
     let modules = MODULES.iter().map(|module| module.path(context));
-    let all = unpacked.chain(modules).chain(FROM_GO.iter().map(|command| command.path(context)));
+    let from_go = FROM_GO.iter().map(|command| command.path(context));
+    let all = unpacked.chain(modules).chain(from_go).chain([TRIVY.path(context), TRIVY_DB.path(context)]);
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
@@ -256,6 +270,12 @@ fn list(context: &Context) {
     }
     for command in &FROM_GO {
         say(format!("{} {}", command.program, command.version), file(command.path(context)));
+    }
+    for (name, path) in [
+        (format!("{} {}", TRIVY.program, TRIVY.version), TRIVY.path(context)),
+        (format!("{} {}", TRIVY_DB.program, TRIVY_DB.version), TRIVY_DB.path(context)),
+    ] {
+        say(name, file(path));
     }
     for package in debian::ALL {
         say(

@@ -1,6 +1,6 @@
 //! `longshore dora`
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use jiff::SignedDuration;
 
 use super::Client;
@@ -18,13 +18,7 @@ pub(super) async fn run(client: &Client, args: DoraArgs, output: Output) -> Resu
         None => until.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))?,
     };
     let mut asked = vec![("from", from.to_string()), ("until", until.to_string())];
-    let (env, service) = match service.as_deref().and_then(|service| service.split_once('/')) {
-        Some((in_env, _)) if env.as_ref().is_some_and(|env| env != in_env) => {
-            bail!("{} and `--env` name two environments", service.unwrap_or_default())
-        }
-        Some((in_env, service)) => (Some(in_env.to_owned()), Some(service.to_owned())),
-        None => (env, service),
-    };
+    let (env, service) = super::find::place(service, env)?;
     asked.extend(env.map(|env| ("environment", env)));
     asked.extend(service.map(|service| ("service", service)));
     let dora: Dora = client.get("/api/dora", &asked).await?;

@@ -30,6 +30,23 @@ pub(super) fn client(global: &Global) -> Result<Client> {
     Client::new(&ready.url(), token.trim())
 }
 
+/// The environment and the service that are meant by `service` or `environment/service`, and by `--env`.
+///
+/// # Errors
+/// When two environments are named.
+pub(super) fn place(
+    service: Option<String>,
+    env: Option<String>,
+) -> Result<(Option<String>, Option<String>)> {
+    match service.as_deref().and_then(|service| service.split_once('/')) {
+        Some((in_env, _)) if env.as_ref().is_some_and(|env| env != in_env) => {
+            bail!("{} and `--env` name two environments", service.unwrap_or_default())
+        }
+        Some((in_env, service)) => Ok((Some(in_env.to_owned()), Some(service.to_owned()))),
+        None => Ok((env, service)),
+    }
+}
+
 /// What the host of `data` says about itself.
 pub(crate) fn ready(data: &Path) -> Result<Ready> {
     let path = data.join(HOST_FILE);

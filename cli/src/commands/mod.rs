@@ -11,6 +11,7 @@ mod down;
 mod eks;
 mod events;
 mod find;
+mod findings;
 mod init;
 mod logs;
 mod print;
@@ -73,6 +74,7 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
         Command::Status => wait(status::run(&client()?, output)),
         Command::Timeline(args) => wait(timeline::run(&client()?, args, output)),
         Command::Dora(args) => wait(dora::run(&client()?, args, output)),
+        Command::Findings(args) => wait(findings::run(&client()?, args, output)),
         Command::Logs(args) => wait(logs::run(&client()?, &args)),
         Command::Events(EventsCommand::Schema { kind }) => events::schema(kind.as_deref(), output),
         Command::Events(EventsCommand::List(filter)) => wait(events::list(&client()?, &filter, output)),

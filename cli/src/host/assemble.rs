@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -17,7 +17,6 @@ use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Containers, Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
-use longshore_oci::checks::{Checks, Parts as ScanParts};
 use longshore_oci::client::Registries;
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
@@ -34,6 +33,7 @@ use super::functions::{Runs, hosted, routes};
 use super::images::{GitCheckout, Packer};
 use super::metrics::metrics;
 use super::runner;
+use super::scanner::scanner;
 use super::system::{MachineClock, OwnRegistry, System};
 use crate::api::{Ready, TOKEN_USER};
 
@@ -142,7 +142,7 @@ pub(super) async fn assemble(
         news: watch::Sender::new(()),
         stopping: watch::Sender::new(false),
     });
-    let functions = functions(&system, &builder_name, &knows, &store)?;
+    let functions = functions(&system, &builder_name, &knows, &store).await?;
     Ok(Host { system, functions, inbox, published, store, life, downs })
 }
 
@@ -161,13 +161,13 @@ fn find_containers(
 }
 
 /// The functions, as [`routes`] lists them.
-fn functions(
+async fn functions(
     system: &System,
     builder_name: &str,
     git: &Arc<dyn Git>,
     store: &Store,
 ) -> Result<Vec<Arc<dyn Runs>>> {
-    let System { policy, journal, blobs, clock, builder, runner, bus, secrets, .. } = system;
+    let System { policy, journal, blobs, clock, builder, runner, secrets, .. } = system;
     let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let build = Build {
         policy: policy.clone(),
@@ -187,19 +187,20 @@ fn functions(
         poll_ms: POLL_MS,
     };
     let check = RefCheck { git: git.clone(), policy: policy.clone() };
-    let checks = Checks::new(ScanParts {
-        store: store.clone(),
-        blobs: blobs.clone(),
-        hints: Arc::new(bus.clone()),
-        advisories: policy.scan.advisories.clone().map(PathBuf::from),
-    });
-    let scan = Scan { policy: policy.clone(), scanner: Arc::new(checks), poll_ms: POLL_MS };
+    let scan = Scan {
+        policy: policy.clone(),
+        scanner: scanner(system, store).await?,
+        facts: journal.clone(),
+        poll_ms: POLL_MS,
+    };
     let gate = Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() };
     let ways = webhooks(&policy.notify, secrets)?;
     let report = Report {
         policy: policy.clone(),
         forge: Arc::new(ForgeStatus::of(policy, secrets.clone())?),
         notify: (!ways.is_empty()).then(|| Arc::new(ways) as Arc<dyn Notify>),
+        facts: journal.clone(),
+        blobs: blobs.clone(),
     };
     Ok(vec![
         hosted(build, &frame),
@@ -276,7 +277,7 @@ pub(super) fn quoted(path: &Path) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "an entry point")]
-fn build_environment() -> BTreeMap<String, String> {
+pub(super) fn build_environment() -> BTreeMap<String, String> {
     BUILD_ENVIRONMENT
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)))

@@ -80,8 +80,8 @@ mod tests {
                 "refcheck: dev.longshore.push.received.v1",
                 "report: dev.longshore.build.started.v1 dev.longshore.build.finished.v1 \
                  dev.longshore.deployment.started.v1 dev.longshore.deployment.finished.v1 \
-                 dev.longshore.event.deadlettered.v1",
-                "scan: dev.longshore.image.pushed.v1",
+                 dev.longshore.image.scanned.v1 dev.longshore.event.deadlettered.v1",
+                "scan: dev.longshore.image.pushed.v1 dev.longshore.deployment.finished.v1",
             ]
         );
     }

@@ -26,6 +26,7 @@ mod places;
 mod pushes;
 mod routes;
 mod runner;
+mod scanner;
 mod serve;
 mod system;
 mod up;

@@ -60,7 +60,15 @@ fn configuration(options: &UpOptions) -> Result<(Policy, PathBuf)> {
     policy.sources.push(own);
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let advisories = policy.scan.advisories.take();
-    policy.scan.advisories = advisories.map(|folder| beside.join(folder).to_string_lossy().into_owned());
+    let from_here = |folder: String| beside.join(folder).to_string_lossy().into_owned();
+    policy.scan.advisories = advisories.map(from_here);
+    if let Some(trivy) = &mut policy.scan.trivy {
+        trivy.cache = trivy.cache.take().map(from_here);
+        // A name alone is looked for on the PATH.
+        if trivy.program.contains('/') {
+            trivy.program = from_here(std::mem::take(&mut trivy.program));
+        }
+    }
     Ok((policy, beside.to_owned()))
 }
 

@@ -9,6 +9,7 @@ mod approval;
 mod dead;
 mod decisions;
 mod dora;
+mod findings;
 mod list;
 mod log;
 mod reply;

@@ -121,6 +121,7 @@ impl Console {
             ("status", true) => good(&self.status().await?),
             ("timeline", true) => good(&self.timeline(&query(ask.query)?).await?),
             ("decisions", true) => good(&self.decisions(&query(ask.query)?).await?),
+            ("findings", true) => good(&self.findings(&query(ask.query)?).await?),
             ("dora", true) => good(&self.dora(&query(ask.query)?).await?),
             ("events", true) => good(&self.events(&query(ask.query)?).await?),
             ("units", true) => good(&self.units().await?),
@@ -150,8 +151,8 @@ impl Console {
                 reply
             }
             (
-                "status" | "timeline" | "decisions" | "dora" | "events" | "units" | "requests" | "releases"
-                | "redrives",
+                "status" | "timeline" | "decisions" | "dora" | "findings" | "events" | "units" | "requests"
+                | "releases" | "redrives",
                 _,
             ) => {
                 let message = format!("{} {} is not how this is asked", ask.method, ask.path);

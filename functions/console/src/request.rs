@@ -29,6 +29,23 @@ pub(crate) fn checked(texts: &[(&str, Option<&str>)]) -> Result<(), Refused> {
 }
 
 impl Console {
+    /// Refuses names that the configuration does not know.
+    pub(crate) fn named(&self, environment: Option<&str>, service: Option<&str>) -> Result<(), Refused> {
+        let environments = self.policy.environments.iter().map(|environment| environment.name.as_str());
+        let services = self.policy.services.iter().map(|service| service.name.as_str());
+        let known = [
+            ("environment", environment, environments.collect::<Vec<_>>()),
+            ("service", service, services.collect()),
+        ];
+        for (what, given, names) in known {
+            if let Some(given) = given.filter(|given| !names.contains(given)) {
+                let why = format!("there is no {what} {given:?}; there are: {}", names.join(", "));
+                return Err(Refused::unusable("LS0220", why));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) async fn request(&self, asked: &NewRequest, who: &str) -> Result<RequestTaken, Refused> {
         self.policy
             .check_target(asked.what, &asked.target)

@@ -54,7 +54,7 @@ impl World {
         let any = "127.0.0.1:0".parse().unwrap();
         let policy = Policy {
             host: Host { listen: any, proxy: any, data: ".".into(), max_body: 1, ref_check_ms: 60_000 },
-            scan: Scan { advisories: None, timeout_ms: 1 },
+            scan: Scan { advisories: None, timeout_ms: 1, again_ms: None, trivy: None },
             metrics: MetricsSource::Host,
             notify: longshore_policy::Notify { webhook: None, slack: None },
             sources: Vec::new(),

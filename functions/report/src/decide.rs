@@ -8,6 +8,7 @@ use longshore_frame::{Cause, Decision, Function as _, Told};
 use longshore_policy::Policy;
 use longshore_ports::{BlobRef, CommitStatus, MAX_DESCRIPTION, Notice, StatusState};
 
+use crate::found::{self, Scanned};
 use crate::{Input, Report, Say, State, What};
 
 /// After so many statuses of one thing only failures are written; GitHub takes a thousand for a commit and a context.
@@ -26,6 +27,10 @@ pub(crate) struct Subjects<'a> {
 impl Subjects<'_> {
     /// The units that an event concerns.
     pub(crate) fn of(&self, input: &Input) -> Vec<String> {
+        if let Input::ImageScanned(scan) = input {
+            let unit = found::unit(self.policy, scan).filter(|_| self.notifies);
+            return unit.into_iter().collect();
+        }
         self.all(input).into_iter().map(|(unit, _)| unit).collect()
     }
 
@@ -44,6 +49,8 @@ impl Subjects<'_> {
             }
             Input::DeploymentFinished(end) => self.deployed(end),
             Input::EventDeadlettered(dead) => self.dead(dead).into_iter().collect(),
+            // What it says is not in the event: the newest scan counts, and who runs the image.
+            Input::ImageScanned(_) => Vec::new(),
         }
     }
 
@@ -184,8 +191,12 @@ pub(crate) fn decide(
     unit: &str,
     state: State,
     cause: Cause<Input>,
+    scanned: Option<&Scanned>,
 ) -> Decision<State, Say> {
     let Cause::Told(told) = cause else { return Decision::rest(state) };
+    if let Input::ImageScanned(_) = told.input {
+        return scanned.map_or_else(|| Decision::rest(state.clone()), |scanned| find(state.clone(), scanned));
+    }
     let what = subjects.all(&told.input).into_iter().find(|(of, _)| of == unit).map(|(_, what)| what);
     match what {
         Some(What::Status(status)) => show(state, &told, status),
@@ -210,6 +221,16 @@ fn show(mut state: State, told: &Told<Input>, status: CommitStatus) -> Decision<
     }
     state.said = Some(status.clone());
     say(state, What::Status(status))
+}
+
+/// Tells of what is new in an image that runs.
+fn find(mut state: State, scanned: &Scanned) -> Decision<State, Say> {
+    let (known, notice) = found::news(state.known.as_ref(), scanned);
+    state.known = Some(known);
+    match notice {
+        Some(Notice { title, text }) => say(state, What::Notice(Notice { title, text: cut(&text, TEXT) })),
+        None => Decision::rest(state),
+    }
 }
 
 fn say(mut state: State, what: What) -> Decision<State, Say> {

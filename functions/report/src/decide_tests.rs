@@ -6,6 +6,7 @@ use longshore_events::{ChainId, Digest, Link};
 use longshore_sim::stored::Samples;
 
 use super::*;
+use crate::Blocking;
 
 const CONFIG: &str = r#"
 [[repository]]
@@ -104,7 +105,7 @@ impl Unit {
         let link = Link { chain: ChainId::new("x").unwrap(), cause: Some(id.clone()) };
         let time = Timestamp::from_second(1_790_000_000).unwrap() + SignedDuration::from_secs(second);
         let told = Cause::Told(Told { input, id, time, link });
-        let decided = decide(&self.subjects(true), &self.name, self.state.clone(), told);
+        let decided = decide(&self.subjects(true), &self.name, self.state.clone(), told, None);
         self.state = decided.state;
         let said: Vec<_> = decided.effects.into_iter().map(|say| say.what).collect();
         self.said.extend(said.iter().cloned());
@@ -212,4 +213,59 @@ fn what_is_stored_loads() {
     };
     let mut shown = Unit::new(&format!("deployment/live/shop@{}", "1".repeat(40)));
     assert_eq!(shown.hears(Input::DeploymentStarted(begun), 1), 1);
+}
+
+fn seen(runs_in: &[&str], ids: &[&str]) -> Scanned {
+    let blocking = ids.iter().map(|id| Blocking {
+        severity: longshore_events::types::Severity::High,
+        id: (*id).to_owned(),
+        what: "left 1.0.0".into(),
+        fixed: Some("1.0.1".into()),
+    });
+    Scanned { runs_in: runs_in.iter().map(ToString::to_string).collect(), blocking: blocking.collect() }
+}
+
+/// What is told of an image that was scanned, time after time.
+fn told_of(scans: &[Scanned]) -> Vec<Option<Notice>> {
+    let mut state = State::default();
+    let told = scans.iter().map(|scanned| {
+        let decided = super::find(state.clone(), scanned);
+        state = decided.state;
+        decided.effects.into_iter().find_map(|say| match say.what {
+            What::Notice(notice) => Some(notice),
+            What::Status(_) => None,
+        })
+    });
+    told.collect()
+}
+
+#[test]
+fn people_are_told_of_new_findings_in_what_runs_once() {
+    let runs = ["prod/shop", "test/shop"];
+    let told = told_of(&[
+        seen(&[], &["CVE-1"]),
+        seen(&runs, &["CVE-1"]),
+        seen(&runs, &["CVE-1", "CVE-2"]),
+        seen(&runs, &["CVE-2", "CVE-1"]),
+        seen(&[], &["CVE-1", "CVE-2", "CVE-3"]),
+        seen(&runs, &["CVE-1", "CVE-2", "CVE-3"]),
+    ]);
+    let said: Vec<_> = told.iter().map(Option::is_some).collect();
+    assert_eq!(said, [false, false, true, false, false, false]);
+    let notice = told[2].as_ref().unwrap();
+    assert_eq!(notice.title, "1 new finding in what runs as prod/shop, test/shop");
+    assert_eq!(
+        notice.text,
+        "CVE-2 (high) in left 1.0.0, mended in 1.0.1\n1 of 1 are mended in newer versions: take them up, and push, to rebuild.\n\
+         longshore findings shop lists all."
+    );
+}
+
+#[test]
+fn of_many_findings_ten_are_named() {
+    let ids: Vec<String> = (0..30).map(|n| format!("CVE-{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let told = told_of(&[seen(&["prod/shop"], &[]), seen(&["prod/shop"], &ids)]);
+    let notice = told[1].as_ref().unwrap();
+    assert!(notice.title.starts_with("30 new findings") && notice.text.contains("and 20 more"), "{notice:?}");
 }

@@ -25,5 +25,7 @@ pub(crate) fn report(stack: &LambdaStack) -> Result<Report, Error> {
         policy: stack.policy.clone(),
         forge: Arc::new(ForgeStatus::of(&stack.policy, secrets)?),
         notify: Some(Arc::new(ways)),
+        facts: stack.journal.clone(),
+        blobs: stack.blobs()?,
     })
 }

@@ -1,5 +1,7 @@
 //! What `report` remembers. Stored: samples of every release load for ever.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use longshore_ports::{CommitStatus, Notice};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,9 @@ pub struct State {
     /// How often something was said: the generation of the last time.
     #[serde(default)]
     pub number: u64,
+    /// The findings of an image that people need not be told of any more; `None` before the first scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<BTreeSet<String>>,
 }
 
 /// The only effect: say something.

@@ -21,11 +21,22 @@ pub(crate) struct Context<'a> {
     /// How long a scan may take, in milliseconds.
     pub(crate) timeout_ms: u64,
     pub(crate) poll_ms: u64,
+    /// After how long an image that runs is looked at again, in milliseconds; `None`: never.
+    pub(crate) again_ms: Option<u64>,
 }
 
 impl Context<'_> {
     fn after(&self, ms: u64) -> Timestamp {
         self.at.now + span(ms)
+    }
+
+    /// At its end, until it is looked at again.
+    fn rests(&self, state: State) -> Decided {
+        let rests = Decision::rest(state);
+        match self.again_ms.filter(|_| self.seen.runs) {
+            Some(again_ms) => rests.wake(self.after(again_ms)),
+            None => rests,
+        }
     }
 }
 
@@ -48,7 +59,8 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
 
 /// The image came, or came again. One that was scanned whole by what would scan it now needs no other scan.
 fn hear(context: &Context<'_>, state: &mut State, told: Told<Input>) {
-    let Input::ImagePushed(image) = told.input;
+    // A rollout that ended changes nothing of the image: it is looked at again, as after any hint.
+    let Input::ImagePushed(image) = told.input else { return };
     state.order = Some(order(&image));
     state.link = Some(told.link);
     let is_broken = state.said.as_ref().is_none_or(|said| said.status != ScanStatus::Complete);
@@ -120,7 +132,7 @@ fn look_again(context: &Context<'_>, mut state: State) -> Decided {
             state.stage = Stage::Waiting;
             begin(context, state)
         }
-        _ => Decision::rest(state),
+        _ => context.rests(state),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Context, decide};
 use crate::{Begin, Input, Seen, Stage, State};
 
 const TIMEOUT_MS: u64 = 60_000;
+const AGAIN_MS: u64 = 3_600_000;
 
 /// An image, and what the scanner says of it.
 struct Unit {
@@ -30,7 +31,7 @@ impl Unit {
             state: State::default(),
             now: Timestamp::from_second(1_790_000_000).unwrap(),
             stopped: false,
-            seen: Seen { version: Some(version), state: None },
+            seen: Seen { version: Some(version), state: None, runs: false },
             said: Vec::new(),
             started: Vec::new(),
             last: Decision::rest(State::default()),
@@ -39,8 +40,14 @@ impl Unit {
 
     fn step(&mut self, cause: Cause<Input>) {
         let at = At { now: self.now, lease: Lease::None, stopped: self.stopped };
-        let context =
-            Context { subject: "shop@1", at, seen: &self.seen, timeout_ms: TIMEOUT_MS, poll_ms: 1_000 };
+        let context = Context {
+            subject: "shop@1",
+            at,
+            seen: &self.seen,
+            timeout_ms: TIMEOUT_MS,
+            poll_ms: 1_000,
+            again_ms: Some(AGAIN_MS),
+        };
         let decision = decide(&context, self.state.clone(), cause);
         self.state = decision.state.clone();
         self.said.extend(decision.facts.iter().filter_map(|said| match &said.data {
@@ -239,4 +246,19 @@ fn what_is_stored_stays_as_it_is_and_loads_for_ever() {
     samples.keep("state-ended.json", &unit.state);
     assert_eq!(unit.state.stage, Stage::Ended);
     samples.load::<State, Begin>();
+}
+
+#[test]
+fn an_image_that_runs_is_looked_at_again_by_newer_advisories() {
+    let mut unit = Unit::new();
+    unit.hears();
+    unit.sees(ended(clean()));
+    assert!(unit.last.wake.is_none(), "nothing runs it yet");
+    unit.seen.runs = true;
+    unit.passes(1);
+    assert_eq!(unit.last.wake, Some(unit.now + SignedDuration::from_millis(AGAIN_MS.cast_signed())));
+    assert_eq!(unit.started, [1], "nothing is newer");
+    unit.seen.version = Some(ScannerVersion { scanner: "built-in".into(), database: Some("2".into()) });
+    unit.passes(AGAIN_MS);
+    assert_eq!(unit.started, [1, 2]);
 }

@@ -15,6 +15,7 @@ pub(crate) fn scan(stack: &LambdaStack) -> Result<Scan, Error> {
     Ok(Scan {
         policy: stack.policy.clone(),
         scanner: Arc::new(EcrScanner::new(&stack.aws, stack.blobs()?)),
+        facts: stack.journal.clone(),
         poll_ms: POLL_MS,
     })
 }

@@ -2,24 +2,28 @@
 //!
 //! A unit is an image at its digest, `NAME@DIGEST`. An image that comes again, and was scanned whole by the same version,
 //! is not scanned again: what was said of it stands. A generation counts the scans of an image. A scan that does not end in
-//! time, breaks off, or says that it is complete and looked for nothing, has failed: never is it clean.
+//! time, breaks off, or says that it is complete and looked for nothing, has failed: never is it clean. While an image runs, it
+//! is looked at again from time to time: what was clean by yesterday's advisories need not be by today's.
 
 mod decide;
 mod state;
 
 use std::sync::Arc;
 
-use longshore_events::{ImageRef, takes, types::ImagePushed};
+use longshore_events::{
+    Fact as _, ImageRef, takes,
+    types::{DeploymentFinished, ImagePushed},
+};
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::Policy;
-use longshore_ports::{EffectKind, Key, PortError, ScanOrder, ScanState, Scanner, ScannerVersion};
+use longshore_ports::{EffectKind, Facts, Key, PortError, ScanOrder, ScanState, Scanner, ScannerVersion};
 use serde::{Deserialize, Serialize};
 
 pub use state::{Begin, Stage, State};
 
 takes! {
     /// What `scan` takes.
-    pub enum Input { ImagePushed }
+    pub enum Input { ImagePushed, DeploymentFinished }
 }
 
 /// The function; see the crate's documentation.
@@ -28,6 +32,8 @@ pub struct Scan {
     pub policy: Arc<Policy>,
     /// What scans.
     pub scanner: Arc<dyn Scanner>,
+    /// What runs.
+    pub facts: Arc<dyn Facts>,
     /// How long to wait between two looks at a scan that goes on, in milliseconds; a hint comes earlier.
     pub poll_ms: u64,
 }
@@ -39,6 +45,9 @@ pub struct Seen {
     pub version: Option<ScannerVersion>,
     /// How the last scan stands.
     pub state: Option<ScanState>,
+    /// A service runs it somewhere; not looked for while a scan goes on.
+    #[serde(default)]
+    pub runs: bool,
 }
 
 impl Function for Scan {
@@ -49,9 +58,15 @@ impl Function for Scan {
     type Effect = Begin;
 
     fn units(&self, input: &Input) -> Vec<String> {
-        let Input::ImagePushed(image) = input;
-        let runs = self.policy.services.iter().any(|service| service.may_run(image));
-        runs.then(|| reference(image).to_string()).into_iter().collect()
+        match input {
+            Input::ImagePushed(image) => {
+                let runs = self.policy.services.iter().any(|service| service.may_run(image));
+                runs.then(|| reference(image).to_string()).into_iter().collect()
+            }
+            Input::DeploymentFinished(end) => {
+                self.running(end).into_iter().map(|image| image.to_string()).collect()
+            }
+        }
     }
 
     fn key(&self, unit: &str, effect: &Begin) -> Key {
@@ -68,7 +83,8 @@ impl Function for Scan {
             }
             _ => None,
         };
-        Ok(Seen { version, state })
+        let runs = !goes_on && self.policy.scan.again_ms.is_some() && self.runs(unit).await?;
+        Ok(Seen { version, state, runs })
     }
 
     fn decide(
@@ -80,12 +96,37 @@ impl Function for Scan {
         seen: &Seen,
     ) -> Decision<State, Begin> {
         let (timeout_ms, poll_ms) = (self.policy.scan.timeout_ms, self.poll_ms);
-        let context = decide::Context { subject: unit, at: *at, seen, timeout_ms, poll_ms };
+        let again_ms = self.policy.scan.again_ms;
+        let context = decide::Context { subject: unit, at: *at, seen, timeout_ms, poll_ms, again_ms };
         decide::decide(&context, state, cause)
     }
 
     async fn perform(&self, _unit: &str, key: &Key, effect: &Begin) -> Result<(), PortError> {
         self.scanner.start(key, &effect.order).await
+    }
+}
+
+impl Scan {
+    /// The image that runs after a rollout, where images are looked at again.
+    fn running(&self, end: &DeploymentFinished) -> Option<ImageRef> {
+        self.policy.scan.again_ms?;
+        let service = self.policy.service(&end.service)?;
+        Some(ImageRef::new(service.image.clone(), end.running.clone()?))
+    }
+
+    /// Whether a service runs the image in some environment, by the last rollout there.
+    async fn runs(&self, unit: &str) -> Result<bool, PortError> {
+        for environment in &self.policy.environments {
+            for service in &environment.services {
+                let subject = format!("{}/{service}", environment.name);
+                let last = self.facts.latest(DeploymentFinished::KIND, &subject).await?;
+                let end = last.as_ref().and_then(|event| DeploymentFinished::from_data(&event.data));
+                if end.and_then(|end| self.running(end)).is_some_and(|image| image.to_string() == unit) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::gates;
 use crate::manifests::{self, Manifests};
 use crate::metrics::{self, MetricsSource};
 use crate::policy::{
-    Environment, Forge, Host, Notify, Policy, Repository, Run, Scan, Service, ServiceSource, Source,
+    Environment, Forge, Host, Notify, Policy, Repository, Run, Scan, Service, ServiceSource, Source, Trivy,
 };
 use crate::read::Keys;
 use crate::rules::{self, FORGES, PROVIDERS};
@@ -135,7 +135,41 @@ fn host(keys: &Keys<'_>) -> Option<Host> {
 
 fn scan(keys: &Keys<'_>) -> Option<Scan> {
     let advisories = keys.parsed("advisories", rules::folder);
-    Some(Scan { advisories, timeout_ms: keys.millis("timeout")? })
+    if keys.has("advisories") && keys.has("trivy") {
+        let message = "`advisories` are of the host's own scanner, and [scan.trivy] looks in its place: take one of both out";
+        keys.note("advisories", Wrong::new(Code::UnknownKey, message));
+    }
+    let trivy = if keys.has("trivy") { Some(trivy(&keys.table("trivy")?)?) } else { None };
+    // The host's own rules find the same tomorrow; advisories do not.
+    let again_ms = match keys.millis("again") {
+        None if advisories.is_some() || trivy.is_some() => Some(AGAIN_MS),
+        given => given,
+    };
+    Some(Scan { advisories, timeout_ms: keys.millis("timeout")?, again_ms, trivy })
+}
+
+/// After how long images that run are looked at again, where nothing else is said: a day.
+const AGAIN_MS: u64 = 24 * 3_600_000;
+
+fn trivy(keys: &Keys<'_>) -> Option<Trivy> {
+    let (server, token) = (keys.parsed("server", url::api), keys.parsed("token", rules::secret));
+    for key in ["cache", "token"].into_iter().filter(|key| keys.has(key)) {
+        let fits = (key == "token") == keys.has("server");
+        if !fits {
+            let message = match key {
+                "token" => "`token` is for a server: name it in `server`, or take the token out",
+                _ => "with `server` the database is the server's: take `cache` out",
+            };
+            keys.note(key, Wrong::new(Code::UnknownKey, message));
+        }
+    }
+    Some(Trivy {
+        program: keys.parsed("program", rules::folder)?,
+        cache: keys.parsed("cache", rules::folder),
+        server,
+        token,
+        max_age_ms: keys.millis("max_age")?,
+    })
 }
 
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {

@@ -39,7 +39,7 @@ pub use manifests::{MAX_MANIFESTS, Manifests};
 pub use metrics::{CloudWatchSource, MetricsSource, PrometheusSource};
 pub use policy::{
     ApprovalPolicy, Environment, Forge, ForgeKind, GatePolicy, Host, Notify, Person, Policy, Probe,
-    Promotion, Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Waiver,
+    Promotion, Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Trivy, Waiver,
 };
 pub use schema::schema;
 pub use strategy::{Check, Increase, OnUnknown, Plan, Step, Strategy};

@@ -83,6 +83,25 @@ pub struct Scan {
     pub advisories: Option<String>,
     /// How long a scan may take, in milliseconds.
     pub timeout_ms: u64,
+    /// After how long an image that runs is looked at again, in milliseconds; `None`: never.
+    pub again_ms: Option<u64>,
+    /// Trivy looks, in place of the host's own scanner.
+    pub trivy: Option<Trivy>,
+}
+
+/// How Trivy is asked on one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trivy {
+    /// Its program.
+    pub program: String,
+    /// The folder with a database that is used as it is, relative to the configuration file.
+    pub cache: Option<String>,
+    /// The server that has the database.
+    pub server: Option<String>,
+    /// The name of the secret with the server's token.
+    pub token: Option<String>,
+    /// How old advisories may be, in milliseconds.
+    pub max_age_ms: u64,
 }
 
 /// Who is told of failures: of rollouts that failed, and of dead letters.

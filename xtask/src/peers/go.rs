@@ -1,7 +1,7 @@
 //! A program that Go builds from a module: the versions of all that it needs are the module's, checked by Go's sums.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::wheel::Wheel;
 use crate::context::Context;
@@ -52,6 +52,80 @@ impl Command {
         output(install.args(["install", "-trimpath", &format!("{}@{}", self.package, self.version)]))
             .map(drop)
     }
+}
+
+/// A command that cannot be installed by its name, since its module replaces others: it is a tool of a module made for it.
+pub(super) struct Tool {
+    pub(super) program: &'static str,
+    /// The command's package.
+    pub(super) package: &'static str,
+    pub(super) version: &'static str,
+    /// What its own build sets.
+    pub(super) settings: &'static [(&'static str, &'static str)],
+}
+
+impl Tool {
+    /// Where the program is, once brought.
+    pub(super) fn path(&self, context: &Context) -> PathBuf {
+        context.cache.join(format!("{}-{}", self.program, self.version)).join(self.program)
+    }
+
+    /// Makes sure that the program is there.
+    pub(super) fn bring(&self, context: &Context) -> Result<(), Failure> {
+        let path = self.path(context);
+        if path.is_file() {
+            return Ok(());
+        }
+        let go = go(context)?;
+        let folder = path.with_file_name("build");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        eprintln!("    building {} {}, which takes minutes", self.package, self.version);
+        let run = |words: &[&str]| {
+            let mut command = context.program(&go);
+            command.current_dir(&folder).env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=mod");
+            output(command.envs(self.settings.iter().copied()).args(words)).map(drop)
+        };
+        run(&["mod", "init", "longshore.dev/peer"])?;
+        run(&["get", "-tool", &format!("{}@{}", self.package, self.version)])?;
+        run(&["build", "-trimpath", "-ldflags", "-s -w", "-o", self.program, self.package])?;
+        whole(&folder.join(self.program), &path)?;
+        fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()).into())
+    }
+}
+
+/// A program of ours that only Go can build: what it writes, a Go library alone can write.
+pub(super) struct Own {
+    pub(super) program: &'static str,
+    /// Its module, from the workspace's root.
+    pub(super) module: &'static str,
+    /// Another one whenever its source changes.
+    pub(super) version: &'static str,
+}
+
+impl Own {
+    /// Where the program is, once brought.
+    pub(super) fn path(&self, context: &Context) -> PathBuf {
+        context.cache.join(format!("{}-{}", self.program, self.version)).join(self.program)
+    }
+
+    /// Makes sure that the program is there.
+    pub(super) fn bring(&self, context: &Context) -> Result<(), Failure> {
+        let path = self.path(context);
+        if path.is_file() {
+            return Ok(());
+        }
+        let built = path.with_extension("new");
+        let mut build = context.program(go(context)?);
+        build.current_dir(context.root.join(self.module)).env("CGO_ENABLED", "0");
+        output(build.args(["build", "-trimpath", "-o"]).arg(&built).arg("."))?;
+        whole(&built, &path)
+    }
+}
+
+/// Puts a file in its place, whole.
+fn whole(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::rename(from, to).map_err(|error| format!("{}: {error}", to.display()).into())
 }
 
 /// The machine's Go where it is new enough, else one of our own.

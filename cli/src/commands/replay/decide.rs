@@ -46,9 +46,15 @@ impl Deciders {
             facts: silent.clone(),
             poll_ms,
         };
-        let scan = Scan { policy: policy.clone(), scanner: silent.clone(), poll_ms };
+        let scan = Scan { policy: policy.clone(), scanner: silent.clone(), facts: silent.clone(), poll_ms };
         let gate = Gate { policy: policy.clone(), facts: silent.clone(), blobs: silent.clone() };
-        let report = Report { policy: policy.clone(), forge: silent.clone(), notify: Some(silent.clone()) };
+        let report = Report {
+            policy: policy.clone(),
+            forge: silent.clone(),
+            notify: Some(silent.clone()),
+            facts: silent.clone(),
+            blobs: silent.clone(),
+        };
         let refcheck = RefCheck { git: silent, policy };
         Self(vec![
             decider(build),

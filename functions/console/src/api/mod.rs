@@ -7,6 +7,7 @@
 mod decisions;
 mod dora;
 mod events;
+mod findings;
 mod orders;
 mod status;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use decisions::*;
 pub use dora::*;
 pub use events::*;
+pub use findings::*;
 pub use orders::*;
 pub use status::*;
 

@@ -34,7 +34,7 @@ impl Console {
     /// # Errors
     /// When the journal cannot be read, or something is asked for that the configuration does not name.
     pub(crate) async fn dora(&self, asked: &DoraQuery) -> Result<Dora, Refused> {
-        self.named(asked)?;
+        self.named(asked.environment.as_deref(), asked.service.as_deref())?;
         let until = asked.until.unwrap_or_else(|| self.clock.now());
         let from = asked.from.unwrap_or_else(|| until.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN));
         if from >= until {
@@ -68,24 +68,6 @@ impl Console {
             }
         }
         Ok(Dora { from: window.from, until, cut: window.cut, environments })
-    }
-
-    fn named(&self, asked: &DoraQuery) -> Result<(), Refused> {
-        let environments = self.policy.environments.iter().map(|environment| environment.name.as_str());
-        let services = self.policy.services.iter().map(|service| service.name.as_str());
-        let known: [(&str, &Option<String>, Vec<&str>); 2] = [
-            ("environment", &asked.environment, environments.collect()),
-            ("service", &asked.service, services.collect()),
-        ];
-        for (what, given, names) in known {
-            if let Some(given) = given
-                && !names.contains(&given.as_str())
-            {
-                let why = format!("there is no {what} {given:?}; there are: {}", names.join(", "));
-                return Err(Refused::unusable("LS0220", why));
-            }
-        }
-        Ok(())
     }
 
     async fn first_event(&self) -> Result<Option<Timestamp>, Refused> {

@@ -311,7 +311,7 @@ fn policy() -> Policy {
     };
     Policy {
         host: Host { listen: any, proxy: any, data: ".".into(), max_body: MAX_BODY, ref_check_ms: 60_000 },
-        scan: Scan { advisories: None, timeout_ms: 1 },
+        scan: Scan { advisories: None, timeout_ms: 1, again_ms: None, trivy: None },
         metrics: MetricsSource::Host,
         notify: longshore_policy::Notify { webhook: None, slack: None },
         sources: TOLD

@@ -26,10 +26,11 @@ const ROUTES: &[(&str, &[&str])] = &[
             "dev.longshore.build.finished.v1",
             "dev.longshore.deployment.started.v1",
             "dev.longshore.deployment.finished.v1",
+            "dev.longshore.image.scanned.v1",
             "dev.longshore.event.deadlettered.v1",
         ],
     ),
-    ("scan", &["dev.longshore.image.pushed.v1"]),
+    ("scan", &["dev.longshore.image.pushed.v1", "dev.longshore.deployment.finished.v1"]),
 ];
 
 /// Which function is owed which event types.

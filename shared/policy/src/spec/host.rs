@@ -51,6 +51,42 @@ pub(crate) static SCAN: Spec = Spec {
             Need::Text("15m"),
             "How long a scan may take; one that takes longer has failed, and is never clean.",
         ),
+        key(
+            "again",
+            Kind::Duration(1_000),
+            Need::Optional,
+            "After how long an image that runs is looked at again, by newer advisories. Without it: 24h where there are \
+             advisories or Trivy, else never.",
+        ),
+        key(
+            "trivy",
+            Kind::Table(&TRIVY),
+            Need::Optional,
+            "Trivy looks for vulnerabilities and secrets, in place of the host's own scanner.",
+        ),
+    ],
+};
+
+pub(crate) static TRIVY: Spec = Spec {
+    title: "[scan.trivy]",
+    about: "Trivy looks into images, on one machine.",
+    keys: &[
+        key("program", Kind::Text, Need::Text("trivy"), "Its program: a path, or a name on the host's PATH."),
+        key(
+            "cache",
+            Kind::Text,
+            Need::Optional,
+            "The folder with a database that is used as it is, relative to this file. Without it: Trivy's own folder, and it \
+             fetches a newer database when there is one.",
+        ),
+        key("server", Kind::Text, Need::Optional, "The address of a Trivy server that has the database."),
+        key("token", Kind::Text, Need::Optional, "The name of the secret with the server's token."),
+        key(
+            "max_age",
+            Kind::Duration(60_000),
+            Need::Text("168h"),
+            "How old advisories may be: by older ones no image is clean.",
+        ),
     ],
 };
 

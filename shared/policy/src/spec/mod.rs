@@ -5,7 +5,7 @@ mod host;
 mod release;
 mod source;
 
-pub(crate) use host::{HOST, METRICS, NOTIFY, SCAN, SOURCE};
+pub(crate) use host::{HOST, METRICS, NOTIFY, SCAN, SOURCE, TRIVY};
 pub(crate) use release::{CHECK, ENVIRONMENT, GATE, PERSON, STEP, STRATEGY, WAIVER};
 pub(crate) use source::{HEALTH, MANIFESTS, READY, REPOSITORY, RUN, SERVICE};
 
@@ -151,10 +151,11 @@ pub(crate) static ROOT: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 19] = [
+pub(crate) const ALL: [&Spec; 20] = [
     &ROOT,
     &HOST,
     &SCAN,
+    &TRIVY,
     &METRICS,
     &NOTIFY,
     &SOURCE,

@@ -11,12 +11,13 @@ use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use longshore_events::{Digest, types::ScanStatus};
+use longshore_events::Digest;
 use longshore_ports::{Finding, Findings};
 use serde::de::DeserializeOwned;
 
 use super::locks::{self, Ecosystem, Package};
 use super::{secrets, setup};
+use crate::desk::Broken;
 use crate::image::{self, Config, Descriptor, MANIFEST_LIMIT, Manifest};
 use crate::layer::{Bounded, Entry, Kind, LayerError, decoder, for_each};
 use crate::names::{Reference, Repository};
@@ -34,23 +35,6 @@ const MAX_KNOWN: usize = 50_000;
 const MAX_PACKAGES: usize = 500_000;
 /// The most manifests of an index.
 const MAX_MANIFESTS: usize = 64;
-
-/// Why an image could not be looked through.
-#[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) status: ScanStatus,
-    pub(super) why: String,
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-fn failed(why: impl ToString) -> Broken {
-    Broken { status: ScanStatus::Failed, why: why.to_string() }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-fn unsupported(why: impl ToString) -> Broken {
-    Broken { status: ScanStatus::Unsupported, why: why.to_string() }
-}
 
 /// What was seen of an image.
 #[derive(Default)]
@@ -101,7 +85,7 @@ pub(super) fn walk(store: &Store, repository: Repository, digest: &Digest) -> Re
     };
     let children: Vec<_> = manifest.manifests.iter().flatten().filter(is_image).collect();
     if children.is_empty() || children.len() > MAX_MANIFESTS {
-        return Err(unsupported(format!(
+        return Err(Broken::unsupported(format!(
             "the index names {} images: 1 to {MAX_MANIFESTS} can be scanned",
             children.len()
         )));
@@ -109,7 +93,7 @@ pub(super) fn walk(store: &Store, repository: Repository, digest: &Digest) -> Re
     for child in children {
         let (media_type, manifest) = walk.manifest(&child.digest)?;
         if image::is_index(&media_type) {
-            return Err(unsupported("the index names another index"));
+            return Err(Broken::unsupported("the index names another index"));
         }
         walk.image(&manifest)?;
     }
@@ -119,30 +103,35 @@ pub(super) fn walk(store: &Store, repository: Repository, digest: &Digest) -> Re
 impl Walk<'_> {
     fn manifest(&self, digest: &Digest) -> Result<(String, Manifest), Broken> {
         let reference = Reference::Digest(digest.clone());
-        let stored = self.store.manifest(&self.repository, &reference).map_err(failed)?;
-        let gone = || unsupported(format!("{}@{digest} is not in the host's registry", self.repository));
+        let stored = self.store.manifest(&self.repository, &reference).map_err(Broken::failed)?;
+        let gone =
+            || Broken::unsupported(format!("{}@{digest} is not in the host's registry", self.repository));
         let stored = stored.ok_or_else(gone)?;
-        let manifest =
-            stored.parse().map_err(|error| failed(format!("the manifest {digest} is damaged: {error}")))?;
+        let manifest = stored
+            .parse()
+            .map_err(|error| Broken::failed(format!("the manifest {digest} is damaged: {error}")))?;
         Ok((stored.media_type, manifest))
     }
 
     fn blob<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T, Broken> {
         let path = self.store.blob_path(&descriptor.digest);
-        let length = fs::metadata(&path).map_err(failed)?.len();
+        let length = fs::metadata(&path).map_err(Broken::failed)?.len();
         if length > MANIFEST_LIMIT as u64 {
-            return Err(unsupported("its configuration is longer than 4 MiB"));
+            return Err(Broken::unsupported("its configuration is longer than 4 MiB"));
         }
-        let bytes = fs::read(path).map_err(failed)?;
-        let other = |error| unsupported(format!("its configuration is not that of an image: {error}"));
+        let bytes = fs::read(path).map_err(Broken::failed)?;
+        let other =
+            |error| Broken::unsupported(format!("its configuration is not that of an image: {error}"));
         serde_json::from_slice(&bytes).map_err(other)
     }
 
     fn image(&mut self, manifest: &Manifest) -> Result<(), Broken> {
-        let config =
-            manifest.config.as_ref().ok_or_else(|| unsupported("the manifest names no configuration"))?;
+        let config = manifest
+            .config
+            .as_ref()
+            .ok_or_else(|| Broken::unsupported("the manifest names no configuration"))?;
         if manifest.artifact_type.is_some() || !is_image_config(&config.media_type) {
-            return Err(unsupported(format!("it is no image, but {}", config.media_type)));
+            return Err(Broken::unsupported(format!("it is no image, but {}", config.media_type)));
         }
         let (parsed, history): (Config, setup::History) = (self.blob(config)?, self.blob(config)?);
         self.seen.findings.extend(setup::find(&parsed, &history));
@@ -173,12 +162,12 @@ impl Walk<'_> {
     }
 
     fn layer(&mut self, layer: &Descriptor, shown: &mut BTreeMap<PathBuf, Shown>) -> Result<(), Broken> {
-        let opened = self.store.open_blob(&layer.digest).map_err(failed)?;
+        let opened = self.store.open_blob(&layer.digest).map_err(Broken::failed)?;
         let Some((file, _)) = opened else {
-            return Err(failed(format!("the layer {} is not in the host's registry", layer.digest)));
+            return Err(Broken::failed(format!("the layer {} is not in the host's registry", layer.digest)));
         };
         let is_new = self.layers.insert(layer.digest.clone());
-        let decoder = decoder(&layer.media_type, io::BufReader::new(file)).map_err(unsupported)?;
+        let decoder = decoder(&layer.media_type, io::BufReader::new(file)).map_err(Broken::unsupported)?;
         let mut tar = Bounded { inner: decoder, left: self.bytes, over: false };
         let mut reader = LayerReader {
             is_new,
@@ -198,10 +187,10 @@ impl Walk<'_> {
         if tar.over {
             let why =
                 format!("the image unpacks to more than {MAX_BYTES} bytes, which are not looked through");
-            return Err(failed(why));
+            return Err(Broken::failed(why));
         }
         self.bytes = tar.left;
-        read.map_err(failed)?;
+        read.map_err(Broken::failed)?;
         for hidden in &hidden {
             hidden.apply(shown);
         }

@@ -143,7 +143,7 @@ impl Yard {
         };
         Policy {
             host: Host { listen: free, proxy: free, data: ".".into(), max_body: 1, ref_check_ms: 1 },
-            scan: Scan { advisories: None, timeout_ms: 1 },
+            scan: Scan { advisories: None, timeout_ms: 1, again_ms: None, trivy: None },
             metrics: MetricsSource::Host,
             notify: longshore_policy::Notify { webhook: None, slack: None },
             sources: Vec::new(),
