@@ -10,7 +10,7 @@ use longshore_events::{
 use longshore_ports::{StatusState, Workload};
 use longshore_sim::{
     MemoryJournal,
-    world::{FakeBuilder, FakeForge, FakeGit, FakeScanner, FakeWorkloads},
+    world::{FakeBuilder, FakeForge, FakeGit, FakeScanner, FakeSignatures, FakeWorkloads},
 };
 
 use crate::script::{SERVICES, main_branch, order, repo};
@@ -81,6 +81,17 @@ pub(crate) fn scans(journal: &MemoryJournal, scanner: &FakeScanner) -> Vec<Strin
         }
     }
     wrong
+}
+
+/// Where images must be signed nothing begins that nobody signed who may.
+pub(crate) fn signatures(journal: &MemoryJournal, signatures: &FakeSignatures) -> Vec<String> {
+    let events = journal.events();
+    let begun = events.iter().filter_map(|event| match &event.data {
+        Data::DeploymentStarted(fact) if fact.environment.as_str() == "local" => Some(&fact.to),
+        _ => None,
+    });
+    let unsigned = begun.filter(|digest| !signatures.truth(digest));
+    unsigned.map(|digest| format!("{} began, and nobody who may had signed it", digest.hex())).collect()
 }
 
 /// What was said to be good was measured with enough requests; nothing goes forward on anything else.

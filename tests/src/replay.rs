@@ -99,9 +99,9 @@ impl Spine {
                 again(&RefCheck { git: self.refcheck.git.clone(), policy: policy.clone() }, &past)
             }
             Gate::NAME => {
-                let Gate { facts, blobs, .. } = &*self.gate;
+                let Gate { facts, blobs, signatures, .. } = &*self.gate;
                 let (policy, facts, blobs) = (policy.clone(), facts.clone(), blobs.clone());
-                again(&Gate { policy, facts, blobs }, &past)
+                again(&Gate { policy, facts, blobs, signatures: signatures.clone() }, &past)
             }
             Scan::NAME => {
                 let Scan { scanner, facts, poll_ms, .. } = &*self.scan;

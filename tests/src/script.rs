@@ -13,7 +13,10 @@ use longshore_events::{
 use longshore_ports::{BlobRef, BuildOrder, Clock};
 use longshore_sim::{
     Air, MemoryJournal, Rng,
-    world::{FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Inside, Tree, Under},
+    world::{
+        FakeBuilder, FakeGit, FakeMetrics, FakeScanner, FakeSignatures, FakeWorkloads, Inside, Tree, Under,
+        Unsigned,
+    },
 };
 
 /// The services of the simulated repository.
@@ -32,6 +35,14 @@ const UNDER: [(&str, Under); 5] = [
     ("quiet", Under::Quiet),
 ];
 
+/// What lies beside an image, by a word of its source; most are signed.
+const UNSIGNED: [(&str, Unsigned); 4] = [
+    ("bare", Unsigned::Bare),
+    ("copied", Unsigned::Copied),
+    ("attested", Unsigned::Attested),
+    ("strange", Unsigned::Strange),
+];
+
 /// People at work.
 pub(crate) struct Script {
     air: Arc<Air>,
@@ -41,6 +52,7 @@ pub(crate) struct Script {
     workloads: Arc<FakeWorkloads>,
     /// Where releases are measured.
     metrics: Option<Arc<FakeMetrics>>,
+    signatures: Arc<FakeSignatures>,
     journal: Arc<MemoryJournal>,
     rng: Rng,
     left: usize,
@@ -69,6 +81,7 @@ impl Script {
         scanner: Arc<FakeScanner>,
         workloads: Arc<FakeWorkloads>,
         metrics: Option<Arc<FakeMetrics>>,
+        signatures: Arc<FakeSignatures>,
         journal: Arc<MemoryJournal>,
         seed: u64,
         acts: usize,
@@ -81,6 +94,7 @@ impl Script {
             scanner,
             workloads,
             metrics,
+            signatures,
             journal,
             rng: Rng::new(!seed),
             left: acts,
@@ -145,6 +159,10 @@ impl Script {
             let inside = INSIDE.iter().find(|(word, _)| content.contains(word)).map(|(_, inside)| *inside);
             if let Some(inside) = inside {
                 self.scanner.holds(digest.clone(), inside);
+            }
+            let unsigned = UNSIGNED.iter().find(|(word, _)| content.contains(word));
+            if let Some((_, unsigned)) = unsigned {
+                self.signatures.leaves(digest.clone(), *unsigned);
             }
             let under = UNDER.iter().find(|(word, _)| content.contains(word));
             if let Some((metrics, (_, under))) = self.metrics.as_ref().zip(under) {
@@ -300,8 +318,11 @@ impl Script {
                 Some(_) => UNDER.get(self.rng.below(12)).map_or("fast", |(word, _)| word),
                 None => "fast",
             };
-            let content =
-                format!("{kind} {inside} {under} {}", BlobRef::of(&self.rng.number().to_le_bytes()).0.hex());
+            let number = self.rng.number();
+            let unsigned =
+                UNSIGNED.get(usize::try_from(number % 16).unwrap_or(0)).map_or("signed", |(word, _)| word);
+            let of = BlobRef::of(&number.to_le_bytes()).0;
+            let content = format!("{kind} {inside} {under} {unsigned} {}", of.hex());
             tree.insert(format!("{service}/main.rs"), content);
             tree.remove(&format!("{service}/broken"));
             if self.rng.chance(70) {

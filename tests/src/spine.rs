@@ -20,7 +20,10 @@ use longshore_report::Report as Reporter;
 use longshore_scan::Scan;
 use longshore_sim::{
     Air, Faults, Invoke, MemoryJournal, Outcome, Scheduler, Settings,
-    world::{FakeBlobs, FakeBuilder, FakeForge, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Hole},
+    world::{
+        FakeBlobs, FakeBuilder, FakeForge, FakeGit, FakeMetrics, FakeScanner, FakeSignatures, FakeWorkloads,
+        Hole, signer,
+    },
 };
 
 use crate::drill::Drill;
@@ -28,7 +31,8 @@ use crate::invariants;
 use crate::once::Once;
 use crate::script::Script;
 
-/// The configuration of the simulated spine; the steps of rollouts stand for `@STRATEGY@`.
+/// The configuration of the simulated spine; the steps of rollouts stand for `@STRATEGY@`, what else is required for
+/// `@SIGNATURE@`.
 const CONFIG: &str = r#"
 [host]
 ref_check = "30s"
@@ -56,7 +60,7 @@ deadline = "5s"
 settle = "500ms"
 @STRATEGY@
 [environment.gate]
-requires = ["scan", "tests"]
+requires = ["scan", "tests"@SIGNATURE@]
 block = ["critical"]
 deadline = "60s"
 [[environment]]
@@ -106,9 +110,19 @@ pub(crate) fn is_canary(seed: u64) -> bool {
     seed % 2 == 1
 }
 
+/// Whether images must be signed under this seed.
+pub(crate) fn is_signed(seed: u64) -> bool {
+    seed % 3 == 2
+}
+
 /// The configuration of the simulated spine under a seed.
 pub(crate) fn config(seed: u64) -> String {
-    CONFIG.replace("@STRATEGY@", if is_canary(seed) { CANARY } else { "" })
+    let text = CONFIG.replace("@STRATEGY@", if is_canary(seed) { CANARY } else { "" });
+    if !is_signed(seed) {
+        return text.replace("@SIGNATURE@", "");
+    }
+    let signer = format!("[[signer]]\nname = \"sim\"\nkey = \"\"\"{}\"\"\"\n", signer());
+    text.replace("@SIGNATURE@", ", \"signature\"") + &signer
 }
 
 /// The claim of an invocation, in milliseconds.
@@ -189,6 +203,7 @@ pub(crate) struct Spine {
     forge: Arc<FakeForge>,
     workloads: Arc<FakeWorkloads>,
     metrics: Arc<FakeMetrics>,
+    signatures: Arc<FakeSignatures>,
     script: Mutex<Script>,
 }
 
@@ -198,11 +213,14 @@ pub(crate) struct Spine {
 /// When the configuration above is wrong.
 pub fn run(run: &Run) -> Report {
     let (spine, outcome) = play(run);
-    let Spine { journal, air, git, builder, scanner, forge, workloads, metrics, .. } = &spine;
+    let Spine { journal, air, git, builder, scanner, forge, workloads, metrics, signatures, .. } = &spine;
     let mut wrong = invariants::faults(journal, git, builder, workloads, PERIODIC);
     wrong.extend(invariants::scans(journal, scanner));
     wrong.extend(invariants::gates(journal));
     wrong.extend(invariants::promotions(journal, workloads));
+    if is_signed(run.seed) {
+        wrong.extend(invariants::signatures(journal, signatures));
+    }
     wrong.extend(metrics.wrong());
     wrong.extend(invariants::verifications(journal));
     wrong.extend(invariants::reports(journal, forge));
@@ -226,12 +244,13 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         Some(Mutation::World(hole)) => Some(hole),
         _ => None,
     };
-    let policy = POLICIES[usize::from(is_canary(run.seed))].clone();
+    let policy = POLICIES[usize::from(is_canary(run.seed)) + 2 * usize::from(is_signed(run.seed))].clone();
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
     let metrics = Arc::new(FakeMetrics::new(air.clone(), workloads.clone(), hole));
     let scanner = Arc::new(FakeScanner::new(air.clone(), hole));
+    let signatures = Arc::new(FakeSignatures::new(air.clone(), hole));
     let blobs = Arc::new(FakeBlobs::new(air.clone()));
     let forge = Arc::new(FakeForge::new(air.clone()));
     let journal = Arc::new(MemoryJournal::new(air.clone(), routes()));
@@ -245,7 +264,12 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
     let deploys: Arc<dyn Journal> = if is_once { once } else { journal.clone() };
     let spine = Spine {
         deploys: Frame { mutant, ..Frame::new(deploys, blobs.clone(), air.clone(), CLAIM_MS) },
-        gate: Arc::new(Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() }),
+        gate: Arc::new(Gate {
+            policy: policy.clone(),
+            facts: journal.clone(),
+            blobs: blobs.clone(),
+            signatures: signatures.clone(),
+        }),
         frame: Frame { mutant, ..Frame::new(journal.clone(), blobs.clone(), air.clone(), CLAIM_MS) },
         build: Arc::new(Build {
             policy: policy.clone(),
@@ -287,6 +311,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         forge,
         workloads: workloads.clone(),
         metrics: metrics.clone(),
+        signatures: signatures.clone(),
         script: Mutex::new(Script::new(
             air.clone(),
             git.clone(),
@@ -294,6 +319,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
             scanner.clone(),
             workloads.clone(),
             is_canary(run.seed).then_some(metrics),
+            signatures,
             journal.clone(),
             run.seed,
             run.acts,
@@ -322,8 +348,9 @@ pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
 }
 
 /// Checked once: its globs take longer to compile than a short run takes.
-static POLICIES: LazyLock<[Arc<Policy>; 2]> = LazyLock::new(|| {
-    [0, 1].map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
+static POLICIES: LazyLock<[Arc<Policy>; 4]> = LazyLock::new(|| {
+    // Without steps and by steps; then the same, signed.
+    [0, 1, 2, 5].map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),
     })

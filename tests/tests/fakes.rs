@@ -11,12 +11,13 @@ use longshore_events::{
     CommitId, Digest, EnvironmentName, ImageName, ImageRef, Measure, RefName, RepositoryName, ServiceName,
 };
 use longshore_ports::{
-    BlobRef, BuildOrder, Desired, DesiredRelease, Health, ProbeTarget, Question, RunSpec, ScanOrder, Window,
-    Workload, Workloads as _,
+    BlobRef, BuildOrder, Desired, DesiredRelease, Envelope, Health, ProbeTarget, Question, RunSpec,
+    ScanOrder, Window, Workload, Workloads as _,
 };
 use longshore_ports::{Clock as _, suite};
 use longshore_sim::world::{
-    FakeBlobs, FakeBuilder, FakeForge, FakeGit, FakeMetrics, FakeScanner, FakeWorkloads, Inside, Tree, Under,
+    FakeBlobs, FakeBuilder, FakeForge, FakeGit, FakeMetrics, FakeScanner, FakeSignatures, FakeWorkloads,
+    Inside, Tree, Under, Unsigned,
 };
 use longshore_sim::{Air, Faults, MemoryJournal};
 
@@ -138,6 +139,23 @@ fn the_scanner() {
         }
     };
     run(suite::scanner::run(make, async |_| pass(&air)));
+}
+
+#[test]
+fn signatures() {
+    let air = air();
+    let signatures = FakeSignatures::new(air, None);
+    let digest = |name: &str| BlobRef::of(name.as_bytes()).0;
+    let simple = Envelope::Simple { payload: "{}".into(), signature: "MA==".into() };
+    let beside = vec![simple, Envelope::Bundle("{}".into())];
+    signatures.put(digest("signed"), beside.clone());
+    signatures.leaves(digest("unsigned"), Unsigned::Bare);
+    run(suite::signatures::run(&suite::signatures::Bench {
+        signatures,
+        image: ImageName::new("api").unwrap(),
+        signed: (digest("signed"), beside),
+        unsigned: digest("unsigned"),
+    }));
 }
 
 #[test]

@@ -17,7 +17,9 @@ use longshore_gate::Gate;
 use longshore_ports::journal::{Commit, LeaseRow, LeaseWrite, Routes, Todo, UnitRow, UnitWrite};
 use longshore_ports::{BuildOrder, Clock, Desired, DesiredRelease, Journal, Workload, Workloads};
 use longshore_sim::stored::Samples;
-use longshore_sim::world::{FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeWorkloads, Tree};
+use longshore_sim::world::{
+    FakeBlobs, FakeBuilder, FakeGit, FakeMetrics, FakeSignatures, FakeWorkloads, Tree,
+};
 use longshore_sim::{Air, Faults, MemoryJournal};
 use serde::de::DeserializeOwned;
 
@@ -64,7 +66,12 @@ impl World {
                 facts: journal.clone(),
                 poll_ms: 1_000,
             },
-            gate: Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() },
+            gate: Gate {
+                policy: policy.clone(),
+                facts: journal.clone(),
+                blobs: blobs.clone(),
+                signatures: Arc::new(FakeSignatures::new(air.clone(), None)),
+            },
             deploy: Deploy {
                 policy,
                 workloads: workloads.clone(),

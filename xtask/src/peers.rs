@@ -159,8 +159,12 @@ const HELM: go::Command =
 const KUSTOMIZE: go::Command =
     go::Command { program: "kustomize", package: "sigs.k8s.io/kustomize/kustomize/v5", version: "v5.8.2" };
 
+/// What signs images.
+const COSIGN: go::Command =
+    go::Command { program: "cosign", package: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3" };
+
 /// What the tests need that Go builds.
-const FROM_GO: [go::Command; 3] = [CRANE, HELM, KUSTOMIZE];
+const FROM_GO: [go::Command; 4] = [CRANE, HELM, KUSTOMIZE, COSIGN];
 
 /// Looks into images. Its build is as its own release is.
 const TRIVY: go::Tool = go::Tool {

@@ -17,7 +17,7 @@ use crate::args::{CheckArgs, Output};
 pub(super) fn run(args: &CheckArgs, output: Output) -> Result<ExitCode> {
     let bytes = read(&args.file)?;
     let name = args.file.display().to_string();
-    let checked = longshore_policy::check_bytes(&bytes, &name);
+    let checked = longshore_policy::check_file(&bytes, &args.file);
     let faults = checked.as_ref().err().map(Vec::as_slice).unwrap_or_default();
     if output == Output::Json {
         let list: Vec<_> = faults.iter().map(for_programs).collect();

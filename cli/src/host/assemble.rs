@@ -1,7 +1,7 @@
 //! Puts the host together: adapters on the data folder, and the functions over them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use longshore_git::GitCommand;
 use longshore_intake::{Intake, RefCheck};
 use longshore_local::builder::{Containers, Parts, kill_leftover_groups};
 use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
-use longshore_oci::client::Registries;
+use longshore_oci::client::{Credentials, Registries};
 use longshore_oci::server::Store;
 use longshore_policy::{Policy, Repository};
 use longshore_ports::{Clock, Git, Notify, Secret, journal::Committed};
@@ -193,7 +193,12 @@ async fn functions(
         facts: journal.clone(),
         poll_ms: POLL_MS,
     };
-    let gate = Gate { policy: policy.clone(), facts: journal.clone(), blobs: blobs.clone() };
+    let gate = Gate {
+        policy: policy.clone(),
+        facts: journal.clone(),
+        blobs: blobs.clone(),
+        signatures: Arc::new(registries(system)),
+    };
     let ways = webhooks(&policy.notify, secrets)?;
     let report = Report {
         policy: policy.clone(),
@@ -210,6 +215,16 @@ async fn functions(
         hosted(report, &frame),
         hosted(scan, &frame),
     ])
+}
+
+/// All registries that images lie in: the host's own, which asks for the token, and others as anybody may ask them.
+fn registries(system: &System) -> Registries {
+    let listen = system.ready.listen;
+    let ip = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { listen.ip() };
+    let own = SocketAddr::new(ip, listen.port()).to_string();
+    let password = String::from_utf8_lossy(system.token.expose()).into_owned();
+    let login = Credentials { user: TOKEN_USER.to_owned(), password };
+    Registries::new(BTreeMap::from([(own.clone(), login)])).with_ours(own)
 }
 
 fn ready(folder: &DataFolder, listen: SocketAddr, proxy: SocketAddr) -> Ready {

@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use longshore_events::{
     ChainId, Data, Event, EventId, Fact as _, ImageName, Link, types::ImageDeleted, types::ImagePushed,
 };
+use longshore_frame::Function as _;
+use longshore_gate::Gate;
 use longshore_local::SqliteJournal;
 use longshore_oci::server::{Change, Watcher};
-use longshore_policy::Policy;
+use longshore_policy::{Policy, image_of_tag};
 use longshore_ports::{
-    BlobRef, Clock, Facts as _, Journal as _,
+    BlobRef, Clock, Facts as _, Hints, Journal as _,
     journal::{Commit, CommitError},
 };
 
@@ -23,6 +25,8 @@ pub(super) struct Pushes {
     pub(super) policy: Arc<Policy>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) journal: Arc<SqliteJournal>,
+    /// Told when something new lies beside an image.
+    pub(super) hints: Arc<dyn Hints>,
 }
 
 impl Pushes {
@@ -33,6 +37,15 @@ impl Pushes {
             service.image.as_str() == change.repository.to_string() && service.tag == tag
         };
         self.policy.services.iter().find(is).map(|service| service.image.clone())
+    }
+
+    /// What is about an image may be its signature: who judges the image looks.
+    fn hint(&self, change: &Change) {
+        let by_tag = || change.tag.as_deref().and_then(image_of_tag);
+        let Some(image) = change.subject.clone().or_else(by_tag) else { return };
+        for unit in self.policy.units_to_sign(change.repository.as_str(), &image) {
+            self.hints.hint(Gate::NAME, &unit);
+        }
     }
 
     async fn say(&self, id: String, subject: String, data: Data) -> Result<(), Lost> {
@@ -60,6 +73,7 @@ impl Pushes {
 #[async_trait]
 impl Watcher for Pushes {
     async fn stored(&self, change: &Change) -> Result<(), Lost> {
+        self.hint(change);
         let Some(image) = self.followed(change) else { return Ok(()) };
         let head = self.journal.latest(ImagePushed::KIND, image.as_str()).await?;
         let newest = head.as_ref().and_then(|event| ImagePushed::from_data(&event.data));
@@ -114,6 +128,7 @@ mod tests {
             digest: Digest::new(format!("sha256:{}", digit.repeat(64))).unwrap(),
             media_type: String::new(),
             platforms: Vec::new(),
+            subject: None,
         };
         let mut ids = vec!["first".to_owned()];
         for turn in 0..20 {

@@ -34,6 +34,7 @@ pub(super) fn app(system: &Arc<System>, store: Store, git: PathBuf) -> Router {
         policy: system.policy.clone(),
         clock: system.clock.clone(),
         journal: system.journal.clone(),
+        hints: Arc::new(system.bus.clone()),
     };
     let registry = router(store, Arc::new(pushes)).layer(guard.clone());
     let git = Router::new()

@@ -44,7 +44,7 @@ fn configuration(options: &UpOptions) -> Result<(Policy, PathBuf)> {
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let checked = longshore_policy::check_bytes(&text, &path.display().to_string());
+    let checked = longshore_policy::check_file(&text, &path);
     let mut policy = checked.map_err(|faults| {
         let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{} faults in the configuration:\n{}", faults.len(), list.join("\n"))

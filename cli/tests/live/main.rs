@@ -21,6 +21,7 @@ mod providers;
 mod registry;
 mod replay;
 mod scan;
+mod signatures;
 mod stage;
 mod stop;
 mod storm;

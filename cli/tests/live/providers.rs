@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::stage::eventually;
 
 /// A peer that ends with the test.
-struct Peer(Child);
+pub(crate) struct Peer(Child);
 
 impl Drop for Peer {
     fn drop(&mut self) {
@@ -24,7 +24,7 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    fn run(program: &str, words: &[&str], at: SocketAddr) -> Self {
+    pub(crate) fn run(program: &str, words: &[&str], at: SocketAddr) -> Self {
         let mut command = Command::new(program);
         command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| {
@@ -72,11 +72,11 @@ fn beside(program: &str) -> String {
     folder.join("../share/prometheus").display().to_string()
 }
 
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn secret(folder: &Path, name: &str) -> String {
+pub(crate) fn secret(folder: &Path, name: &str) -> String {
     std::fs::read_to_string(folder.join(".longshore/secrets").join(name)).unwrap().trim().to_owned()
 }
 
@@ -86,7 +86,7 @@ fn post(to: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> St
 }
 
 /// An image without layers in a folder; each `label` makes another. Returns its digest.
-fn layout(folder: &Path, label: &str) -> String {
+pub(crate) fn layout(folder: &Path, label: &str) -> String {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let put = |content: &Value, media: &str| {
@@ -110,7 +110,7 @@ fn layout(folder: &Path, label: &str) -> String {
     manifest["digest"].as_str().unwrap().to_owned()
 }
 
-fn copy(words: &[&str]) {
+pub(crate) fn copy(words: &[&str]) {
     let output = Command::new("skopeo").arg("copy").args(words).output();
     let output = output.expect("`cargo xtask peers` brings skopeo");
     assert!(output.status.success(), "skopeo: {}", String::from_utf8_lossy(&output.stderr));

@@ -7,7 +7,7 @@ use longshore_frame::span;
 use longshore_policy::{ApprovalPolicy, Promotion, Waiver};
 
 use crate::decide::Context;
-use crate::{Scan, State, Word};
+use crate::{Scan, State, Word, signatures};
 
 /// What one requirement comes to.
 pub(crate) struct Check {
@@ -18,11 +18,20 @@ pub(crate) struct Check {
     pub(crate) until: Option<Timestamp>,
     /// It waits for people or for another environment, and so for as long as they need.
     pub(crate) is_patient: bool,
+    /// Nobody tells of it for sure: it is looked for again and again.
+    pub(crate) polls: bool,
 }
 
 impl Check {
-    fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { verdict, reason: reason.into(), inputs: Vec::new(), until: None, is_patient: false }
+    pub(crate) fn new(verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            reason: reason.into(),
+            inputs: Vec::new(),
+            until: None,
+            is_patient: false,
+            polls: false,
+        }
     }
 
     /// Not known yet, and nothing to worry about.
@@ -41,9 +50,10 @@ pub(crate) fn checks(context: &Context<'_>, state: &State) -> Vec<Check> {
     let gate = &environment.gate;
     let scan = gate.scan.then(|| scan(context));
     let tests = gate.tests.then(|| tests(context, state));
+    let signature = gate.signature.then(|| signatures::check(context, state));
     let proof = environment.after.as_ref().map(|promotion| proof(context, state, promotion));
     let approval = gate.approval.as_ref().map(|policy| approval(context, state, policy));
-    scan.into_iter().chain(tests).chain(proof).chain(approval).collect()
+    scan.into_iter().chain(tests).chain(signature).chain(proof).chain(approval).collect()
 }
 
 /// Pass when all pass; fail when one fails, whatever the others are.

@@ -6,7 +6,7 @@ use longshore_frame::{Cause, Decision, span};
 use longshore_policy::Policy;
 
 use crate::checks::{Check, checks, join, rejection};
-use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word};
+use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word, signatures};
 
 type Decided = Decision<State, Nothing>;
 
@@ -39,6 +39,8 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
         all = checks(context, &state);
     }
     let checks = all;
+    state.signed =
+        signatures::valid(context, &state).cloned().filter(|_| context.target.environment.gate.signature);
     let is_overdue = |check: &Check| check.verdict == Verdict::Unknown && !check.is_patient;
     if joined == Verdict::Unknown && checks.iter().any(is_overdue) {
         state.unknown_since.get_or_insert(context.now);
@@ -67,6 +69,8 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
         () => Vec::new(),
     };
     let until = checks.iter().filter_map(|check| check.until).filter(|until| context.now < *until).min();
+    let polls = checks.iter().any(|check| check.polls) && !late;
+    let polls = state.unknown_since.filter(|_| polls).map(|since| signatures::look_at(context.now, since));
     state.said = Some(said.clone());
     let facts: Vec<_> =
         about.iter().map(|heard| (heard, evaluated(context, &state, heard, &said, &checks, until))).collect();
@@ -75,7 +79,7 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
         let subject = format!("{}/{}/{}", fact.environment, fact.service, fact.digest);
         decided = decided.say(subject, &heard.link, fact);
     }
-    let looks = until.into_iter().chain(deadline.filter(|_| !late));
+    let looks = until.into_iter().chain(deadline.filter(|_| !late)).chain(polls);
     decided = looks.fold(decided, Decision::wake);
     decided.relied_on.extend(context.seen.heads.iter().cloned());
     decided

@@ -7,6 +7,8 @@
 
 mod checks;
 mod decide;
+pub mod signature;
+mod signatures;
 mod state;
 mod waivers;
 
@@ -18,9 +20,10 @@ use longshore_events::{
 };
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::{Environment, Policy, Service};
-use longshore_ports::{Blobs, Facts, Key, PortError, journal::Relied, quarantine};
+use longshore_ports::{Blobs, Facts, Key, PortError, Signatures, journal::Relied, quarantine};
 use serde::{Deserialize, Serialize};
 
+pub use signatures::Beside;
 pub use state::{Heard, Proven, Said, State, Tested, Word};
 pub use waivers::Waivable;
 
@@ -39,6 +42,8 @@ pub struct Gate {
     pub facts: Arc<dyn Facts>,
     /// Where the findings of scans lie.
     pub blobs: Arc<dyn Blobs>,
+    /// What lies beside images.
+    pub signatures: Arc<dyn Signatures>,
 }
 
 /// What `gate` sees.
@@ -49,6 +54,9 @@ pub struct Seen {
     /// Why the image was taken back in the environment before, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_back: Option<TakenBack>,
+    /// What lies beside the image, where a signature is required and none is known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
     /// What a decision relies on.
     #[serde(default)]
     pub heads: Vec<Relied>,
@@ -126,6 +134,9 @@ impl Function for Gate {
         };
         let image = told.or(state.heard.last().map(|heard| &heard.image));
         let mut seen = Seen::default();
+        if let Some(image) = image {
+            seen.beside = self.beside(&target, &image.image, state).await;
+        }
         if let Some(image) = image.filter(|_| target.environment.gate.scan) {
             let image = ImageRef::new(image.image.clone(), image.digest.clone());
             seen.scan = self.scan(&image, &mut seen.heads).await?;

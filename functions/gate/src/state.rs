@@ -5,6 +5,7 @@ use longshore_events::{
     CommitId, EventId, Link,
     types::{ApprovalDecision, ImagePushed, Verdict},
 };
+use longshore_ports::Claim;
 use serde::{Deserialize, Serialize};
 
 /// Images of one digest that are remembered: what may have to run once the verdict is good.
@@ -31,6 +32,9 @@ pub struct State {
     /// People approved it in time: the verdict was good with their words. One that rejects it takes that back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approved: bool,
+    /// The signature that counts, where one is required and was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Claim>,
     /// Since when something that machines must say is unknown.
     #[serde(default)]
     pub unknown_since: Option<Timestamp>,

@@ -32,6 +32,7 @@ mod refcheck;
 mod refusal;
 mod request;
 pub mod sign;
+mod signed;
 mod tags;
 mod verify;
 

@@ -5,12 +5,14 @@
 //!
 //! Source: distribution's "Work with notifications".
 
+use longshore_events::Digest;
+use longshore_policy::image_of_tag;
 use serde::Deserialize;
 
-use crate::Refusal;
 use crate::few::Few;
 use crate::hear::{Heard, Hearing, is_id, stands_for};
 use crate::tags::{Tagged, followed};
+use crate::{Refusal, signed};
 
 /// The most events of one envelope.
 const MAX_EVENTS: usize = 2_000;
@@ -60,6 +62,10 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
     let envelope: Envelope = serde_json::from_str(hearing.json(body, wanted)?)?;
     let mut heard = Heard::default();
     for notice in envelope.events.whole("events")? {
+        if let Some((name, image)) = notice.signs() {
+            signed::hint(&name, &image, hearing, &mut heard);
+            continue;
+        }
         match notice.tagged(hearing) {
             Ok(tagged) => heard.tags.push(tagged),
             Err(why) => heard.ignore(why),
@@ -72,6 +78,12 @@ pub(crate) fn translate(hearing: &Hearing<'_>, body: &[u8]) -> Result<Heard, Ref
 }
 
 impl Notice {
+    /// The image that what was pushed lies beside, by its tag.
+    fn signs(&self) -> Option<(String, Digest)> {
+        let image = self.target.tag.as_deref().and_then(image_of_tag).filter(|_| self.action == "push")?;
+        Some((format!("{}/{}", self.host(), self.target.repository), image))
+    }
+
     /// The tag that was pushed, or why the notice is ignored.
     fn tagged(&self, hearing: &Hearing<'_>) -> Result<Tagged, String> {
         let target = &self.target;

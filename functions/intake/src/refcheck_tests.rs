@@ -68,6 +68,7 @@ impl World {
             environments: Vec::new(),
             waivers: Vec::new(),
             people: Vec::new(),
+            signers: Vec::new(),
         };
         let check = RefCheck { git: git.clone(), policy: Arc::new(policy) };
         Self { git, check, state: State::default(), now: 0 }

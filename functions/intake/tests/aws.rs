@@ -154,12 +154,37 @@ async fn scans_of_other_images_and_findings_about_no_image_hint_nothing() {
     }
     let mut instance = body("inspector_finding");
     instance["detail"]["resources"] = json!([{ "type": "AWS_EC2_INSTANCE", "id": "i-1", "details": {} }]);
-    notices.extend([instance, body("ecr_referrer")]);
+    notices.push(instance);
     for notice in &notices {
         let answer = told(&world, notice).await;
         assert!(answer.status == 200 && answer.message.unwrap().starts_with("ignored"), "{notice}");
     }
     assert!(hints(&world).is_empty() && world.kept().is_empty());
+}
+
+#[tokio::test]
+async fn what_may_be_a_signature_tells_the_gate_to_look_and_is_no_image() {
+    let hex = "f4e8be7e01ded8a936213233ba3a67c778f64084a885e5fb9b7a7e8aef281804";
+    let mut tagged = body("ecr_push");
+    tagged["detail"]["image-tag"] = json!(format!("sha256-{hex}.sig"));
+    for notice in [body("ecr_referrer"), tagged] {
+        let world = World::new();
+        let answer = told(&world, &notice).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(hints(&world), [format!("gate/staging/ecr@sha256:{hex}")], "{answer:?}");
+        assert!(world.kept().is_empty());
+    }
+    let mut deleted = body("ecr_referrer");
+    deleted["detail"]["action-type"] = json!("DELETE");
+    let mut other = body("ecr_referrer");
+    other["detail"]["repository-name"] = json!("acme/other");
+    let mut damaged = body("ecr_referrer");
+    damaged["detail"]["subject-digest"] = json!("latest");
+    for notice in [deleted, other, damaged] {
+        let world = World::new();
+        assert!(told(&world, &notice).await.message.unwrap().starts_with("ignored"));
+        assert!(hints(&world).is_empty() && world.kept().is_empty(), "{notice}");
+    }
 }
 
 #[tokio::test]

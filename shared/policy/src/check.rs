@@ -1,7 +1,10 @@
 //! Puts the checked policy together, and checks what only shows between tables: names, references, addresses.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use longshore_events::{EnvironmentName, ImageName, ServiceName};
 use toml_span::{Error, ErrorKind, Span, Spanned};
@@ -15,12 +18,15 @@ use crate::policy::{
 };
 use crate::read::Keys;
 use crate::rules::{self, FORGES, PROVIDERS};
+use crate::signers::{self, Read};
 use crate::spec::{ENVIRONMENT, ROOT};
 use crate::steps;
 use crate::suggest::{self, nearest, quoted};
 use crate::url;
 use crate::watch::{self, Watch};
 
+/// The largest file that a configuration may name, in bytes; what is longer is cut.
+const LARGEST_FILE: u64 = 64 << 10;
 /// Keys of a service that only say how to build it.
 const BUILD_KEYS: &[&str] =
     &["path", "watch", "prepare", "test", "dockerfile", "args", "secrets", "manifests", "timeout"];
@@ -30,11 +36,15 @@ const BUILD_KEYS: &[&str] =
 /// # Errors
 /// Every [`Fault`] of it, in the order of their places. Text that is no TOML has one fault: where reading stopped.
 pub fn check(text: &str, file: &str) -> Result<Policy, Vec<Fault>> {
+    check_with(text, file, &|_| Err("the configuration does not come from a file".into()))
+}
+
+fn check_with(text: &str, file: &str, read: &Read<'_>) -> Result<Policy, Vec<Fault>> {
     let faults = Faults::new(text, file);
     let policy = match toml_span::parse(text) {
         Ok(root) => root
             .as_table()
-            .and_then(|root| policy(&Keys::open(root, &ROOT, Span::new(0, 0), &faults), &faults)),
+            .and_then(|root| policy(&Keys::open(root, &ROOT, Span::new(0, 0), &faults), read, &faults)),
         Err(error) => {
             note_syntax(&error, &faults);
             None
@@ -49,8 +59,28 @@ pub fn check(text: &str, file: &str) -> Result<Policy, Vec<Fault>> {
 /// # Errors
 /// As [`check`]; one fault when the bytes are not UTF-8.
 pub fn check_bytes(bytes: &[u8], file: &str) -> Result<Policy, Vec<Fault>> {
+    check_bytes_with(bytes, file, &|_| Err("the configuration does not come from a file".into()))
+}
+
+/// As [`check_bytes`], for those of the file `path`: files that it names are read beside it.
+///
+/// # Errors
+/// As [`check_bytes`].
+pub fn check_file(bytes: &[u8], path: &Path) -> Result<Policy, Vec<Fault>> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    check_bytes_with(bytes, &path.display().to_string(), &|name| small(&folder.join(name)))
+}
+
+/// The text of a small file.
+fn small(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text));
+    read.map(|_| text).map_err(|error| error.to_string())
+}
+
+fn check_bytes_with(bytes: &[u8], file: &str, read: &Read<'_>) -> Result<Policy, Vec<Fault>> {
     let error = match std::str::from_utf8(bytes) {
-        Ok(text) => return check(text, file),
+        Ok(text) => return check_with(text, file, read),
         Err(error) => error,
     };
     let text = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
@@ -76,7 +106,7 @@ fn note_syntax(error: &Error, faults: &Faults<'_>) {
     faults.add(error.span, Wrong::new(Code::Syntax, message));
 }
 
-fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
+fn policy<'a>(root: &Keys<'a>, read: &Read<'_>, faults: &'a Faults<'a>) -> Option<Policy> {
     let host = root.table("host").and_then(|keys| host(&keys));
     let scan = root.table("scan").and_then(|keys| scan(&keys));
     let metrics = root.table("metrics").and_then(|keys| metrics::metrics(&keys));
@@ -101,9 +131,11 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
     note_shared_images(&services, &tables);
     let expressions = metrics.as_ref().is_none_or(|metrics| *metrics != MetricsSource::Host);
     let known = Known { services: &services, names: &service_names, expressions };
-    let environments = environments(root, &known, faults);
+    let tables = root.tables("environment");
+    let environments = environments(&tables, &known, faults);
     let waivers = root.tables("waiver").iter().filter_map(gates::waiver).collect();
     let people = gates::people(root, &environments, faults);
+    let signers = signers::signers(root, (&services, &service_names), (&tables, &environments), read, faults);
     Some(Policy {
         host: host?,
         scan: scan?,
@@ -115,6 +147,7 @@ fn policy<'a>(root: &Keys<'a>, faults: &'a Faults<'a>) -> Option<Policy> {
         environments,
         waivers,
         people,
+        signers,
     })
 }
 
@@ -308,9 +341,8 @@ struct Known<'a> {
     expressions: bool,
 }
 
-fn environments<'a>(root: &Keys<'a>, known: &Known<'_>, faults: &'a Faults<'a>) -> Vec<Environment> {
+fn environments<'a>(tables: &[Keys<'a>], known: &Known<'_>, faults: &'a Faults<'a>) -> Vec<Environment> {
     let mut names = Names::new("environment", faults);
-    let tables = root.tables("environment");
     if tables.is_empty() {
         let local = EnvironmentName::new("local").ok();
         return environment(&Keys::defaults(&ENVIRONMENT, faults), local, known).into_iter().collect();
@@ -320,7 +352,7 @@ fn environments<'a>(root: &Keys<'a>, known: &Known<'_>, faults: &'a Faults<'a>) 
         environment(keys, keys.parsed("name", rules::environment), known)
     };
     let environments: Vec<_> = tables.iter().filter_map(read).collect();
-    gates::note_order(&tables, &environments);
+    gates::note_order(tables, &environments);
     environments
 }
 

@@ -62,11 +62,15 @@ pub enum Code {
     InvalidStrategy,
     /// Who is asked what releases do, and what, do not fit together.
     InvalidMetrics,
+    /// What is no public key, or one of another kind than ECDSA on P-256.
+    InvalidKey,
+    /// A signer with no key or with two, or an environment that requires signatures which nobody may give.
+    InvalidSigner,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -92,6 +96,8 @@ impl Code {
         Self::Manifests,
         Self::InvalidStrategy,
         Self::InvalidMetrics,
+        Self::InvalidKey,
+        Self::InvalidSigner,
     ];
 }
 

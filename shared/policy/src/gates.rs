@@ -21,6 +21,7 @@ pub(crate) fn gate(keys: &Keys<'_>) -> Option<GatePolicy> {
     Some(GatePolicy {
         scan: requires.contains(&Requirement::Scan),
         tests: requires.contains(&Requirement::Tests),
+        signature: requires.contains(&Requirement::Signature),
         approval: Some(approval?).filter(|_| requires.contains(&Requirement::Approval)),
         block: block?,
         deadline_ms: deadline?,

@@ -17,12 +17,15 @@ mod check;
 mod fault;
 mod gates;
 mod init;
+mod keys;
 mod manifests;
 mod metrics;
 mod policy;
 mod read;
 mod rules;
 mod schema;
+mod signed;
+mod signers;
 mod spec;
 mod steps;
 mod strategy;
@@ -32,16 +35,19 @@ mod units;
 mod url;
 mod watch;
 
-pub use check::{check, check_bytes};
+pub use check::{check, check_bytes, check_file};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
+pub use keys::SigningKey;
 pub use manifests::{MAX_MANIFESTS, Manifests};
 pub use metrics::{CloudWatchSource, MetricsSource, PrometheusSource};
 pub use policy::{
     ApprovalPolicy, Environment, Forge, ForgeKind, GatePolicy, Host, Notify, Person, Policy, Probe,
-    Promotion, Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Source, Trivy, Waiver,
+    Promotion, Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Signer, Source, Trivy,
+    Waiver,
 };
 pub use schema::schema;
+pub use signed::image_of_tag;
 pub use strategy::{Check, Increase, OnUnknown, Plan, Step, Strategy};
 pub use watch::Watch;
 

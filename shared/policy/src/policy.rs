@@ -11,7 +11,7 @@ use longshore_events::{
 };
 
 use crate::rules::PROVIDERS;
-use crate::{Manifests, MetricsSource, Strategy, Watch};
+use crate::{Manifests, MetricsSource, SigningKey, Strategy, Watch};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Policy {
     pub waivers: Vec<Waiver>,
     /// Who may approve images; without any, whoever has the host's token.
     pub people: Vec<Person>,
+    /// The keys whose signatures count, where an environment requires them.
+    pub signers: Vec<Signer>,
 }
 
 /// A finding that is accepted for a while.
@@ -314,6 +316,8 @@ pub struct GatePolicy {
     pub tests: bool,
     /// People approved it; `None` when nobody must.
     pub approval: Option<ApprovalPolicy>,
+    /// It was signed by a key that may sign it.
+    pub signature: bool,
     /// Severities of findings that block.
     pub block: Vec<Severity>,
     /// How long something that is required may be unknown, in milliseconds.
@@ -344,6 +348,26 @@ pub struct Person {
     pub approves: Vec<EnvironmentName>,
 }
 
+/// A key whose signatures on images count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// Its name.
+    pub name: String,
+    /// The public key.
+    pub key: SigningKey,
+    /// The services whose images it may sign.
+    pub services: Vec<ServiceName>,
+    /// The environments where its signatures count.
+    pub environments: Vec<EnvironmentName>,
+}
+
+impl Signer {
+    /// Whether its signature on an image of the service counts in the environment.
+    pub fn may_sign(&self, environment: &EnvironmentName, service: &ServiceName) -> bool {
+        self.environments.contains(environment) && self.services.contains(service)
+    }
+}
+
 impl Person {
     /// Whether a provider means this person by `login`.
     pub fn is(&self, login: &str) -> bool {
@@ -357,6 +381,7 @@ pub(crate) enum Requirement {
     Scan,
     Tests,
     Approval,
+    Signature,
 }
 
 impl Service {

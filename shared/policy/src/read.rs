@@ -75,6 +75,7 @@ impl<'a> Keys<'a> {
     /// Notes a fault of the value of `name`.
     pub(crate) fn note(&self, name: &str, wrong: Wrong) {
         match self.table.get(name) {
+            Some(value) if value.as_table().is_some() => self.faults.add_at_head(value.span, wrong),
             Some(value) => self.faults.add(value.span, wrong),
             None => self.faults.add_at_head(self.span, wrong),
         }

@@ -34,8 +34,12 @@ pub(crate) const PROVIDERS: &[(&str, Provider)] = &[
 pub(crate) const FORGES: &[(&str, ForgeKind)] =
     &[("github", ForgeKind::Github), ("gitlab", ForgeKind::Gitlab)];
 /// What a gate may require.
-pub(crate) const REQUIREMENTS: &[(&str, Requirement)] =
-    &[("scan", Requirement::Scan), ("tests", Requirement::Tests), ("approval", Requirement::Approval)];
+pub(crate) const REQUIREMENTS: &[(&str, Requirement)] = &[
+    ("scan", Requirement::Scan),
+    ("tests", Requirement::Tests),
+    ("approval", Requirement::Approval),
+    ("signature", Requirement::Signature),
+];
 /// Whether who pushed a commit may be one of those who approve it.
 pub(crate) const AUTHORS: &[(&str, bool)] = &[("excluded", false), ("counts", true)];
 

@@ -22,6 +22,7 @@ mod quarantine;
 mod registry;
 mod scanner;
 mod secrets;
+mod signatures;
 #[cfg(feature = "suite")]
 pub mod suite;
 mod workloads;
@@ -44,6 +45,7 @@ pub use scanner::{
     Finding, Findings, MAX_FINDINGS, ScanOrder, ScanReport, ScanState, Scanner, ScannerVersion,
 };
 pub use secrets::{Secret, Secrets};
+pub use signatures::{Claim, Envelope, MAX_CLAIM, MAX_CLAIMS, Signatures};
 pub use workloads::{
     Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, RunSpec, Workload,
     Workloads,

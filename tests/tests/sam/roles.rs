@@ -13,8 +13,10 @@ const WILDCARDS: &[(&str, &str)] = &[
     ("BuildRole", "repository/${RepositoryPrefix}/*"),
     ("BuilderRole", "repository/${RepositoryPrefix}/*"),
     ("DeployRole", "repository/${RepositoryPrefix}/*"),
+    ("GateRole", "repository/${RepositoryPrefix}/*"),
     // ecr:GetAuthorizationToken knows no resources.
     ("BuilderRole", "*"),
+    ("GateRole", "*"),
     ("ScanRole", "repository/${RepositoryPrefix}/*"),
     // CloudWatch's metrics are asked without a resource.
     ("DeployRole", "*"),

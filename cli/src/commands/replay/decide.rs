@@ -47,7 +47,12 @@ impl Deciders {
             poll_ms,
         };
         let scan = Scan { policy: policy.clone(), scanner: silent.clone(), facts: silent.clone(), poll_ms };
-        let gate = Gate { policy: policy.clone(), facts: silent.clone(), blobs: silent.clone() };
+        let gate = Gate {
+            policy: policy.clone(),
+            facts: silent.clone(),
+            blobs: silent.clone(),
+            signatures: silent.clone(),
+        };
         let report = Report {
             policy: policy.clone(),
             forge: silent.clone(),

@@ -87,7 +87,7 @@ fn policy(file: Option<&Path>) -> Result<Policy> {
         None => nearest()?,
     };
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    longshore_policy::check_bytes(&text, &path.display().to_string()).map_err(|faults| {
+    longshore_policy::check_file(&text, &path).map_err(|faults| {
         let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!(
             "{} in the configuration:\n{}",

@@ -1,11 +1,11 @@
 //! The outside, of which a replay asks nothing: every answer is that nobody answers.
 
 use async_trait::async_trait;
-use longshore_events::{CommitId, Event, ImageName, RefName, RepositoryName};
+use longshore_events::{CommitId, Digest, Event, ImageName, RefName, RepositoryName};
 use longshore_ports::{
-    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, CommitStatus, Desired, Facts, Forge, Git, Key,
-    Measured, Metrics, Notice, Notify, Observed, PortError, Question, Registry, Resolved, ScanOrder,
-    ScanState, Scanner, ScannerVersion, Workload, Workloads,
+    BlobRef, Blobs, BuildOrder, BuildStatus, Builder, Changes, Claim, CommitStatus, Desired, Facts, Forge,
+    Git, Key, Measured, Metrics, Notice, Notify, Observed, PortError, Question, Registry, Resolved,
+    ScanOrder, ScanState, Scanner, ScannerVersion, Signatures, Workload, Workloads,
 };
 
 /// Nobody.
@@ -69,6 +69,13 @@ impl Metrics for Silent {
 #[async_trait]
 impl Registry for Silent {
     async fn resolve(&self, _: &ImageName, _: &str) -> Result<Option<Resolved>, PortError> {
+        nobody()
+    }
+}
+
+#[async_trait]
+impl Signatures for Silent {
+    async fn claims(&self, _: &ImageName, _: &Digest) -> Result<Vec<Claim>, PortError> {
         nobody()
     }
 }

@@ -37,6 +37,7 @@ why = "it is not reached"
 
 mod people;
 mod promotion;
+mod signatures;
 
 struct Unit {
     policy: Policy,

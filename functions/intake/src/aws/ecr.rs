@@ -1,16 +1,17 @@
-//! ECR: an image was pushed or deleted.
+//! ECR: an image was pushed or deleted, or something that is about one.
 //!
 //! What is said of a push that failed, of one by digest alone, and of signatures (`sha256-….sig`, which look like images)
-//! makes no event. A tag that is pushed unchanged is said again.
+//! makes no event; of a signature `gate` is told. A tag that is pushed unchanged is said again.
 
 use longshore_events::types::ImageDeleted;
 use longshore_events::{Digest, ImageName};
+use longshore_policy::image_of_tag;
 use serde::Deserialize;
 
 use super::Envelope;
-use crate::Refusal;
 use crate::hear::{Heard, Hearing, brief, first, is_id, stands_for};
 use crate::tags::{Tagged, followed};
+use crate::{Refusal, signed};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,6 +29,10 @@ pub(super) fn hear(envelope: &Envelope, hearing: &Hearing<'_>, heard: &mut Heard
     let detail = Detail::deserialize(&envelope.detail)?;
     let told = match detail.action_type.as_str() {
         _ if detail.result != "SUCCESS" => Err(format!("ignored: its result is {:?}", brief(&detail.result))),
+        "PUSH" if let Some(image) = detail.image_tag.as_deref().and_then(image_of_tag) => {
+            signed::hint(&detail.name(envelope), &image, hearing, heard);
+            Ok(())
+        }
         "PUSH" => detail.pushed(envelope, hearing).map(|tagged| heard.tags.push(tagged)),
         "DELETE" => match detail.deleted(envelope, hearing) {
             Ok((id, data)) => {
@@ -41,6 +46,35 @@ pub(super) fn hear(envelope: &Envelope, hearing: &Hearing<'_>, heard: &mut Heard
         other => Err(format!("ignored: Longshore makes nothing of the action {:?}", brief(other))),
     };
     told.unwrap_or_else(|why| heard.ignore(why));
+    Ok(())
+}
+
+/// What a manifest that was pushed is about.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Referrer {
+    result: String,
+    repository_name: String,
+    action_type: String,
+    #[serde(default)]
+    subject_digest: String,
+}
+
+/// Something that is about an image was pushed, such as a signature, or deleted.
+pub(super) fn refers(envelope: &Envelope, hearing: &Hearing<'_>, heard: &mut Heard) -> Result<(), Refusal> {
+    let referrer = Referrer::deserialize(&envelope.detail)?;
+    if referrer.result != "SUCCESS" || referrer.action_type != "PUSH" {
+        let (action, result) = (brief(&referrer.action_type), brief(&referrer.result));
+        heard.ignore(format!(
+            "ignored: nothing follows from the action {action:?} with the result {result:?}"
+        ));
+        return Ok(());
+    }
+    let name = image_name(&envelope.account, &envelope.region, &referrer.repository_name);
+    match Digest::new(&referrer.subject_digest) {
+        Ok(subject) => signed::hint(&name, &subject, hearing, heard),
+        Err(error) => heard.ignore(format!("ignored: {error}")),
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::few::Few;
-use crate::hear::{Heard, Hearing, brief};
+use crate::hear::{Heard, Hearing};
 use crate::{Refusal, cloudwatch};
 
 /// The most notices of one body.
@@ -126,11 +126,7 @@ impl Reader<'_> {
                 scans::ended(&envelope, hearing, heard)
             }
             ("aws.inspector2", "Inspector2 Finding") => scans::found(&envelope, hearing, heard),
-            // What refers to an image, such as a signature, nobody judges yet.
-            ("aws.ecr", "ECR Referrer Action") => {
-                heard.ignore(format!("ignored: nothing follows from {:?} yet", brief(&envelope.kind)));
-                Ok(())
-            }
+            ("aws.ecr", "ECR Referrer Action") => ecr::refers(&envelope, hearing, heard),
             (_, kind) => {
                 heard.ignore(hearing.makes_nothing_of(kind));
                 Ok(())

@@ -346,13 +346,14 @@ fn policy() -> Policy {
         ],
         environments: vec![Environment {
             name: "staging".parse().unwrap(),
-            services: vec!["api".parse().unwrap()],
+            services: vec!["api".parse().unwrap(), "ecr".parse().unwrap()],
             strategy: Strategy::Rolling,
             deadline_ms: 1,
             settle_ms: 1,
             gate: longshore_policy::GatePolicy {
                 scan: false,
                 tests: false,
+                signature: true,
                 approval: None,
                 block: Vec::new(),
                 deadline_ms: 1,
@@ -361,6 +362,7 @@ fn policy() -> Policy {
         }],
         waivers: Vec::new(),
         people: Vec::new(),
+        signers: Vec::new(),
     }
 }
 

@@ -96,7 +96,7 @@ fn certificates(path: &str) -> Result<Vec<u8>, Error> {
 fn configuration(path: &str) -> Result<Policy, Error> {
     let text =
         std::fs::read(path).map_err(|error| format!("cannot read the configuration {path}: {error}"))?;
-    longshore_policy::check_bytes(&text, path).map_err(|faults| {
+    longshore_policy::check_file(&text, std::path::Path::new(path)).map_err(|faults| {
         let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
         faults.join("\n").into()
     })

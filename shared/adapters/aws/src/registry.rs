@@ -1,12 +1,13 @@
 //! ECR as the registry of images.
 //!
-//! Source: "BatchGetImage", the API reference of ECR.
+//! Source: "BatchGetImage" and "GetAuthorizationToken", the API reference of ECR.
 
 use async_trait::async_trait;
 use aws_sdk_ecr::{
     Client,
     types::{ImageFailure, ImageFailureCode, ImageIdentifier},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use longshore_events::{Digest, ImageName, types::PlatformDigest};
 use longshore_ports::{PortError, Registry, Resolved};
 use serde::Deserialize;
@@ -33,6 +34,31 @@ impl EcrRegistry {
     /// The registries of the account's region.
     pub fn new(aws: &Aws) -> Self {
         Self { client: Client::new(&aws.config), region: aws.account.region.clone() }
+    }
+
+    /// What an image's registry lets us in with, over OCI's API: its host, a user, and a password for 12 hours.
+    ///
+    /// # Errors
+    /// When the image does not lie in ECR in this region, or ECR gives no token.
+    pub async fn login(&self, image: &ImageName) -> Result<(String, String, String), PortError> {
+        let (host, _) = image.as_str().split_once('/').unwrap_or_default();
+        let Some(Place { account, region, .. }) = place(image) else { return Err(not_of_ecr(image)) };
+        let resource = format!("the registry of {account}");
+        let (operation, action) = ("log in to a registry", "ecr:GetAuthorizationToken");
+        let call = Call { operation, action, resource: &resource, region: &self.region };
+        if region != self.region {
+            return Err(elsewhere(call, region));
+        }
+        let answer =
+            self.client.get_authorization_token().send().await.map_err(|error| failed(call, &error))?;
+        let token = answer.authorization_data().first().and_then(|data| data.authorization_token());
+        let plain = BASE64_STANDARD
+            .decode(token.unwrap_or_default())
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        let parts = plain.as_deref().and_then(|plain| plain.split_once(':'));
+        let (user, password) = parts.ok_or_else(|| PortError::invalid(operation, "ECR gave no token"))?;
+        Ok((host.to_owned(), user.to_owned(), password.to_owned()))
     }
 
     /// Whether an image lies in ECR, by its name.
@@ -87,6 +113,11 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortEr
     PortError::invalid(OPERATION, error)
 }
 
+fn not_of_ecr(image: &ImageName) -> PortError {
+    let form = "<account>.dkr.ecr.<region>.amazonaws.com/<repository>";
+    invalid(format!("{image} is not an image of ECR; write it as {form}"))
+}
+
 /// What ECR holds, as the port says it.
 fn resolved(image: &aws_sdk_ecr::types::Image) -> Result<Resolved, PortError> {
     let digest = image.image_id().and_then(ImageIdentifier::image_digest).unwrap_or_default();
@@ -114,8 +145,7 @@ fn refused(call: Call<'_>, failure: &ImageFailure) -> Result<Option<Resolved>, P
 impl Registry for EcrRegistry {
     async fn resolve(&self, image: &ImageName, reference: &str) -> Result<Option<Resolved>, PortError> {
         let Some(Place { account, region, repository }) = place(image) else {
-            let form = "<account>.dkr.ecr.<region>.amazonaws.com/<repository>";
-            return Err(invalid(format!("{image} is not an image of ECR; write it as {form}")));
+            return Err(not_of_ecr(image));
         };
         let action = "ecr:BatchGetImage";
         let resource = format!("the repository {repository} of {account}");

@@ -6,7 +6,7 @@ mod release;
 mod source;
 
 pub(crate) use host::{HOST, METRICS, NOTIFY, SCAN, SOURCE, TRIVY};
-pub(crate) use release::{CHECK, ENVIRONMENT, GATE, PERSON, STEP, STRATEGY, WAIVER};
+pub(crate) use release::{CHECK, ENVIRONMENT, GATE, PERSON, SIGNER, STEP, STRATEGY, WAIVER};
 pub(crate) use source::{HEALTH, MANIFESTS, READY, REPOSITORY, RUN, SERVICE};
 
 /// A table of the configuration.
@@ -147,11 +147,17 @@ pub(crate) static ROOT: Spec = Spec {
             Need::Optional,
             "Who may approve. Without any: whoever has the host's token.",
         ),
+        key(
+            "signer",
+            Kind::Tables(&SIGNER),
+            Need::Optional,
+            "Keys whose signatures count, where an environment requires them.",
+        ),
     ],
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 20] = [
+pub(crate) const ALL: [&Spec; 21] = [
     &ROOT,
     &HOST,
     &SCAN,
@@ -169,6 +175,7 @@ pub(crate) const ALL: [&Spec; 20] = [
     &GATE,
     &WAIVER,
     &PERSON,
+    &SIGNER,
     &STRATEGY,
     &STEP,
     &CHECK,

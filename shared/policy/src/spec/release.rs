@@ -1,4 +1,4 @@
-//! The tables of where services run: environments, their strategies and gates, waivers and people.
+//! The tables of where services run: environments, their strategies and gates, waivers, people and signers.
 
 use super::{Kind, Need, Spec, key};
 
@@ -141,7 +141,7 @@ pub(crate) static GATE: Spec = Spec {
             Kind::Texts,
             Need::Texts(&[]),
             "`scan`: it was scanned whole, and nothing that blocks was found. `tests`: a build ran the service's `test`. \
-             `approval`: people approved it.",
+             `approval`: people approved it. `signature`: a [[signer]] signed it.",
         ),
         key(
             "block",
@@ -153,7 +153,7 @@ pub(crate) static GATE: Spec = Spec {
             "deadline",
             Kind::Duration(1_000),
             Need::Text("1h"),
-            "How long a scan or tests that are required may be unknown before the gate closes.",
+            "How long a scan, tests or a signature that are required may be unknown before the gate closes.",
         ),
         key(
             "approvals",
@@ -208,6 +208,38 @@ pub(crate) static PERSON: Spec = Spec {
             Kind::Texts,
             Need::Texts(&["*"]),
             "The environments where their approval counts; `*` is all.",
+        ),
+    ],
+};
+
+pub(crate) static SIGNER: Spec = Spec {
+    title: "[[signer]]",
+    about: "A key whose signatures on images count, where an environment requires them.",
+    keys: &[
+        key("name", Kind::Text, Need::Required, "Its name, as reasons say it."),
+        key(
+            "key",
+            Kind::Text,
+            Need::Optional,
+            "The public key in PEM, as `cosign public-key` prints it: ECDSA on P-256.",
+        ),
+        key(
+            "file",
+            Kind::Text,
+            Need::Optional,
+            "In place of `key`: the file with it, relative to this file.",
+        ),
+        key(
+            "services",
+            Kind::Texts,
+            Need::Texts(&["*"]),
+            "The services whose images it may sign; `*` is all of them.",
+        ),
+        key(
+            "environments",
+            Kind::Texts,
+            Need::Texts(&["*"]),
+            "The environments where its signatures count; `*` is all of them.",
         ),
     ],
 };

@@ -29,7 +29,7 @@ fn service(line: &str) -> String {
 #[test]
 fn codes_are_numbered_without_gaps() {
     let codes: Vec<_> = Code::ALL.iter().map(ToString::to_string).collect();
-    let expected: Vec<_> = (101..=125).map(|number| format!("LS0{number}")).collect();
+    let expected: Vec<_> = (101..=127).map(|number| format!("LS0{number}")).collect();
     assert_eq!(codes, expected);
 }
 
@@ -330,4 +330,56 @@ fn what_manifests_are_made_of_is_watched_where_anything_is() {
         assert_eq!(touched(helm, path), is, "{path}");
     }
     assert!(touched("manifests = { files = [\"deploy\"] }", "anything"), "without `watch` all is watched");
+}
+
+const PEM: &str = "-----BEGIN PUBLIC KEY-----\\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEfuKJ8/5bU7WaWN2D1djOrOog3gtyZvweMXNXSxR61BXDyaZoz6LMy8nfbD6OxfwKmbxxeLVj5/bLlUyl81J83w==\\n-----END PUBLIC KEY-----";
+
+/// An environment that requires signatures, and these signers.
+fn signed(signers: &str) -> String {
+    format!(
+        "{REST}[[environment]]\nname = \"live\"\n[environment.gate]\nrequires = [\"signature\"]\n{signers}"
+    )
+}
+
+#[test]
+fn who_may_sign_is_one_key_of_the_right_kind_for_what_there_is() {
+    let signer = |more: &str| format!("[[signer]]\nname = \"release\"\n{more}\n");
+    let key = format!("key = \"{PEM}\"");
+    assert!(check(&signed(&signer(&key)), "f").is_ok());
+    let both = signed(&signer(&format!("{key}\nfile = \"a.pub\"")));
+    assert_one(&both, "LS0127", "a.pub");
+    assert_one(&signed(&signer("")), "LS0127", "release");
+    let ed25519 = "key = \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\"";
+    let fault = faults(&signed(&signer(ed25519))).remove(0);
+    assert!(
+        fault.code == Code::InvalidKey && fault.confidential && fault.message.contains("an Ed25519 key"),
+        "{fault}"
+    );
+    let none = faults(&signed("")).remove(0);
+    assert!(
+        none.code == Code::InvalidSigner && none.message.contains("no [[signer]] may sign shop there"),
+        "{none}"
+    );
+    let elsewhere = faults(&signed(&signer(&format!("{key}\nenvironments = []")))).remove(0);
+    assert_eq!(elsewhere.code, Code::InvalidSigner, "{elsewhere}");
+    let unknown = signed(&signer(&format!("{key}\nservices = [\"shopp\", \"*\"]")));
+    assert_one(&unknown, "LS0108", "shopp");
+}
+
+#[test]
+fn a_key_in_a_file_is_read_beside_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("longshore-policy-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("release.pub"), PEM.replace("\\n", "\n")).unwrap();
+    let text = signed("[[signer]]\nname = \"release\"\nfile = \"release.pub\"\n");
+    let policy = longshore_policy::check_file(text.as_bytes(), &folder.join("longshore.toml")).unwrap();
+    assert_eq!(policy.signers[0].key.point().len(), 65);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let gone = longshore_policy::check_file(text.as_bytes(), &folder.join("longshore.toml")).unwrap_err();
+    assert!(
+        gone[0].code == Code::InvalidKey && gone[0].message.contains("cannot read the key"),
+        "{}",
+        gone[0]
+    );
+    assert_eq!(faults(&text)[0].code, Code::InvalidKey, "a text alone has no folder");
 }

@@ -67,8 +67,11 @@ fn the_commented_defaults_are_the_real_defaults() {
 }
 
 /// Of these a table has one alone, and the sample shows another.
-const ALTERNATIVES: [&str; 2] =
-    ["the file / service / manifests / files", "the file / service / manifests / kustomize"];
+const ALTERNATIVES: [&str; 3] = [
+    "the file / service / manifests / files",
+    "the file / service / manifests / kustomize",
+    "the file / signer / file",
+];
 
 #[test]
 fn every_known_key_is_in_the_sample() {

@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod notify;
 pub mod scanner;
 pub mod secrets;
+pub mod signatures;
 pub mod workloads;

@@ -6,6 +6,7 @@ mod forge;
 mod git;
 mod metrics;
 mod scanner;
+mod signatures;
 mod workloads;
 
 pub use blobs::FakeBlobs;
@@ -14,6 +15,7 @@ pub use forge::FakeForge;
 pub use git::{FakeGit, Tree};
 pub use metrics::{FakeMetrics, Under};
 pub use scanner::{FakeScanner, Inside};
+pub use signatures::{FakeSignatures, Unsigned, signer, stranger};
 pub use workloads::FakeWorkloads;
 
 /// Faults put into the outside on purpose.
@@ -25,4 +27,6 @@ pub enum Hole {
     NoNames,
     /// What nothing was measured of counts as measured, and good.
     NothingIsGood,
+    /// A signature counts whatever image it is of, as one does that is looked for under a tag.
+    AnySignature,
 }

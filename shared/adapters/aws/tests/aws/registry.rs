@@ -89,3 +89,16 @@ async fn what_is_not_in_the_registry_of_this_region_is_named() {
     cloud.proxy.next("BatchGetImage", Fault::Refused(400, "ThrottlingException", "rate exceeded"));
     assert!(registry.resolve(&shop(), "tag").await.unwrap_err().is_temporary());
 }
+
+#[tokio::test]
+async fn a_registry_is_logged_in_to_with_its_own_token() {
+    let cloud = Cloud::start().await;
+    let registry = EcrRegistry::new(&cloud.aws);
+    let (host, user, password) = registry.login(&shop()).await.unwrap();
+    assert_eq!((host.as_str(), user.as_str()), ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "AWS"));
+    assert!(!password.is_empty());
+    let elsewhere = ImageName::new("123456789012.dkr.ecr.us-east-1.amazonaws.com/shop").unwrap();
+    assert_eq!(code(&registry.login(&elsewhere).await.unwrap_err()), Some("LS0607"));
+    let stranger = registry.login(&ImageName::new("ghcr.io/acme/shop").unwrap()).await.unwrap_err();
+    assert!(stranger.to_string().contains("is not an image of ECR"), "{stranger}");
+}

@@ -8,6 +8,7 @@ mod error;
 mod port;
 mod pull;
 mod push;
+mod signatures;
 mod upload;
 
 use std::{net::IpAddr, time::Duration};
@@ -48,19 +49,35 @@ impl Client {
     /// # Errors
     /// [`ClientError::Invalid`] when that is no host, or this machine has no certificate authorities to trust.
     pub fn new(registry: &str, credentials: Option<Credentials>) -> Result<Self, ClientError> {
+        let host = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
+        Self::open(registry, host, is_loopback(host), credentials)
+    }
+
+    /// As [`Self::new`], over plain HTTP wherever the registry is: it is this process's own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn own(registry: &str, credentials: Option<Credentials>) -> Result<Self, ClientError> {
+        Self::open(registry, registry, true, credentials)
+    }
+
+    fn open(
+        registry: &str,
+        host: &str,
+        plain: bool,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, ClientError> {
         let wrong = |error: &dyn std::error::Error| ClientError::Invalid {
             operation: format!("use the registry {registry}"),
             message: error.to_string(),
         };
-        let host = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-        let loopback = is_loopback(host);
-        let scheme = if loopback { "http" } else { "https" };
+        let scheme = if plain { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/")).map_err(|error| wrong(&error))?;
         // Another part of the process may have installed it: either way one is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(10));
         // Plain HTTP needs no certificates, and no proxy stands before this machine's own loopback.
-        let builder = if loopback { builder.no_proxy().tls_certs_only([]) } else { builder };
+        let builder = if plain { builder.no_proxy().tls_certs_only([]) } else { builder };
         let http = builder.build().map_err(|error| wrong(&error))?;
         Ok(Self { http, base, tokens: Tokens::new(credentials), chunk: None })
     }

@@ -1,4 +1,4 @@
-//! The port `Registry`, on any registry.
+//! The ports `Registry` and `Signatures`, on any registry.
 
 use std::{
     collections::BTreeMap,
@@ -6,8 +6,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use longshore_events::ImageName;
-use longshore_ports::{PortError, Registry, Resolved};
+use longshore_events::{Digest, ImageName};
+use longshore_ports::{Claim, PortError, Registry, Resolved, Signatures};
 
 use super::{Client, ClientError, Credentials};
 use crate::names::Repository;
@@ -18,6 +18,8 @@ pub struct Registries {
     credentials: BTreeMap<String, Credentials>,
     /// Where images without a registry in their name lie, in place of Docker Hub.
     own: Option<String>,
+    /// That registry is this process's own.
+    is_ours: bool,
     clients: Mutex<BTreeMap<String, Client>>,
 }
 
@@ -31,6 +33,12 @@ impl Registries {
     #[must_use]
     pub fn with_own(self, own: impl Into<String>) -> Self {
         Self { own: Some(own.into()), ..self }
+    }
+
+    /// As [`Self::with_own`], where that registry is this process's own: it is spoken to over plain HTTP.
+    #[must_use]
+    pub fn with_ours(self, own: impl Into<String>) -> Self {
+        Self { is_ours: true, ..self.with_own(own) }
     }
 
     /// The client of an image's registry, and the image's repository there. A name without a registry is Docker
@@ -47,7 +55,9 @@ impl Registries {
         if let Some(client) = clients.get(host) {
             return Ok((client.clone(), repository));
         }
-        let client = Client::new(host, self.credentials.get(host).cloned())?;
+        let credentials = self.credentials.get(host).cloned();
+        let is_ours = self.is_ours && self.own.as_deref() == Some(host);
+        let client = if is_ours { Client::own(host, credentials) } else { Client::new(host, credentials) }?;
         clients.insert(host.to_owned(), client.clone());
         Ok((client, repository))
     }
@@ -74,6 +84,16 @@ impl Registry for Registries {
         let (client, repository) = self.locate(image)?;
         let resolved = client.resolve(&repository, &reference).await;
         resolved.map_err(|error| PortError { operation, ..error.into() })
+    }
+}
+
+#[async_trait]
+impl Signatures for Registries {
+    async fn claims(&self, image: &ImageName, digest: &Digest) -> Result<Vec<Claim>, PortError> {
+        let (client, repository) = self.locate(image)?;
+        let claims = client.signatures(&repository, digest).await;
+        let operation = format!("look for signatures of {image}");
+        claims.map_err(|error| PortError { operation, ..error.into() })
     }
 }
 

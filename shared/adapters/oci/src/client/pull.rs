@@ -182,7 +182,7 @@ fn platforms(operation: &str, fetched: &Fetched) -> Result<Vec<PlatformDigest>, 
 }
 
 /// The page after this one, if it is of the same registry.
-fn next_page(response: &Response) -> Option<Url> {
+pub(super) fn next_page(response: &Response) -> Option<Url> {
     let link = response.headers().get(header::LINK)?.to_str().ok()?;
     let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
     let url = response.url().join(target).ok()?;

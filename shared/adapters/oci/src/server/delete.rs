@@ -61,12 +61,14 @@ fn find(store: &Store, repository: &Repository, reference: &Reference) -> Result
             store.tags_of(repository, digest)?.into_iter().map(Some).chain([None]).collect()
         }
     };
+    let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
     let change = |tag| Change {
         repository: repository.clone(),
         tag,
         digest: digest.clone(),
         media_type: media_type.clone(),
         platforms: platforms.clone(),
+        subject: subject.clone(),
     };
     Ok(Found { manifest, changes: tags.into_iter().map(change).collect() })
 }

@@ -50,17 +50,21 @@ impl Registry {
         // The tag must not move without the watcher being told, even if the client goes away meanwhile.
         let work = tokio::spawn(async move {
             let put = move |store: &Store| put(store, repository, reference, content_type, &bytes);
-            let (change, subject) = self.blocking(put).await?;
+            let change = self.blocking(put).await?;
             let told = self.watcher.stored(&change).await;
             told.map_err(|error| Fault::internal("the push is stored but could not be recorded", &error))?;
-            Ok::<_, Fault>((change, subject))
+            Ok::<_, Fault>(change)
         });
         let done = work.await.map_err(|error| Fault::internal("the manifest cannot be stored", &error))?;
-        let (change, subject) = done?;
+        let change = done?;
         let location = format!("/v2/{}/manifests/{}", change.repository, change.digest);
         let answer =
             Answer::new(StatusCode::CREATED).digest(&change.digest).with(header::LOCATION, &location);
-        Ok(subject.iter().fold(answer, |answer, subject| answer.with(SUBJECT, subject.as_str())).empty())
+        Ok(change
+            .subject
+            .iter()
+            .fold(answer, |answer, subject| answer.with(SUBJECT, subject.as_str()))
+            .empty())
     }
 
     pub(super) async fn blocking<T: Send + 'static>(
@@ -82,14 +86,14 @@ async fn document(body: Body) -> Result<Bytes, Fault> {
     })
 }
 
-/// Checks and stores a manifest, and moves its tag; gives what it is about, too.
+/// Checks and stores a manifest, and moves its tag.
 fn put(
     store: &Store,
     repository: Repository,
     reference: Reference,
     content_type: Option<String>,
     bytes: &[u8],
-) -> Result<(Change, Option<Digest>), Fault> {
+) -> Result<Change, Fault> {
     let invalid = |message: String| Fault::bad("MANIFEST_INVALID", &message);
     let manifest: Manifest =
         serde_json::from_slice(bytes).map_err(|error| invalid(format!("it is no manifest: {error}")))?;
@@ -124,7 +128,7 @@ fn put(
     if let Some(tag) = &tag {
         store.set_tag(&repository, tag, &digest)?;
     }
-    Ok((Change { repository, tag, digest, media_type, platforms: manifest.platforms() }, subject))
+    Ok(Change { repository, tag, digest, media_type, platforms: manifest.platforms(), subject })
 }
 
 /// Everything that a manifest names must be here, but for layers that are had elsewhere, and its subject.

@@ -85,6 +85,8 @@ pub struct Change {
     pub media_type: String,
     /// The manifests of an index, by platform.
     pub platforms: Vec<PlatformDigest>,
+    /// The manifest that it says it is about, such as the one that it signs.
+    pub subject: Option<Digest>,
 }
 
 /// What the handlers share.

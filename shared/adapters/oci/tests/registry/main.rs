@@ -6,6 +6,7 @@ mod collect;
 mod harness;
 mod images;
 mod manifests;
+mod signatures;
 mod spec;
 mod through;
 mod uploads;

@@ -152,6 +152,7 @@ impl Yard {
             environments: Vec::new(),
             waivers: Vec::new(),
             people: Vec::new(),
+            signers: Vec::new(),
         }
     }
 
