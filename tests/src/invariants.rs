@@ -14,6 +14,7 @@ use longshore_sim::{
 };
 
 use crate::script::{SERVICES, main_branch, order, repo};
+use crate::spine::may_begin;
 
 /// Everything that is wrong with a world at rest.
 pub(crate) fn faults(
@@ -81,6 +82,21 @@ pub(crate) fn scans(journal: &MemoryJournal, scanner: &FakeScanner) -> Vec<Strin
         }
     }
     wrong
+}
+
+/// Nothing begins outside of the windows and within the freeze, unless somebody asked to go back.
+pub(crate) fn windows(journal: &MemoryJournal) -> Vec<String> {
+    let events = journal.events();
+    let asked = |event: &&Event| {
+        let is_cause = |cause: &&Event| event.link.cause.as_ref() == Some(&cause.id);
+        events.iter().find(is_cause).is_some_and(|cause| matches!(cause.data, Data::RequestMade(_)))
+    };
+    let begun = events.iter().filter(|event| match &event.data {
+        Data::DeploymentStarted(fact) => fact.environment.as_str() == "local",
+        _ => false,
+    });
+    let late = begun.filter(|event| !may_begin(event.time)).filter(|event| !asked(event));
+    late.map(|event| format!("a rollout began at {}, outside of the windows", event.time)).collect()
 }
 
 /// Where images must be signed nothing begins that nobody signed who may.

@@ -1,6 +1,7 @@
 //! The simulated spine: every function of the spine assembled over the simulator's world, and what must hold at rest.
 
 mod drill;
+mod early;
 mod invariants;
 mod once;
 mod replay;

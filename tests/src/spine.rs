@@ -27,12 +27,13 @@ use longshore_sim::{
 };
 
 use crate::drill::Drill;
+use crate::early::Early;
 use crate::invariants;
 use crate::once::Once;
 use crate::script::Script;
 
 /// The configuration of the simulated spine; the steps of rollouts stand for `@STRATEGY@`, what else is required for
-/// `@SIGNATURE@`.
+/// `@SIGNATURE@`, when rollouts may begin for `@CALENDAR@`.
 const CONFIG: &str = r#"
 [host]
 ref_check = "30s"
@@ -59,6 +60,7 @@ services = ["*"]
 deadline = "5s"
 settle = "500ms"
 @STRATEGY@
+@CALENDAR@
 [environment.gate]
 requires = ["scan", "tests"@SIGNATURE@]
 block = ["critical"]
@@ -115,14 +117,50 @@ pub(crate) fn is_signed(seed: u64) -> bool {
     seed % 3 == 2
 }
 
+/// Whether rollouts have to wait for windows under this seed.
+pub(crate) fn is_windowed(seed: u64) -> bool {
+    seed % 5 == 2
+}
+
+/// Which of the configurations a seed has.
+fn variant(seed: u64) -> usize {
+    [is_canary(seed), is_signed(seed), is_windowed(seed)]
+        .into_iter()
+        .fold(0, |sum, one| 2 * sum + usize::from(one))
+}
+
 /// The configuration of the simulated spine under a seed.
 pub(crate) fn config(seed: u64) -> String {
     let text = CONFIG.replace("@STRATEGY@", if is_canary(seed) { CANARY } else { "" });
+    let text = text.replace("@CALENDAR@", if is_windowed(seed) { CALENDAR } else { "" });
     if !is_signed(seed) {
         return text.replace("@SIGNATURE@", "");
     }
     let signer = format!("[[signer]]\nname = \"sim\"\nkey = \"\"\"{}\"\"\"\n", signer());
     text.replace("@SIGNATURE@", ", \"signature\"") + &signer
+}
+
+/// What stands there for every fifth seed: the simulated day begins at 14:13:20 UTC.
+const CALENDAR: &str = r#"
+[[environment.window]]
+from = "14:13"
+to = "14:14"
+[[environment.window]]
+from = "16:15"
+to = "16:16"
+zone = "Europe/Berlin"
+[[environment.window]]
+from = "14:17"
+[[environment.freeze]]
+from = "2026-09-21T14:15:30"
+until = "2026-09-21T14:15:45"
+why = "a short one"
+"#;
+
+/// Whether rollouts may begin at that time under the calendar above.
+pub(crate) fn may_begin(at: Timestamp) -> bool {
+    let of_day = at.as_second() % 86_400 - (14 * 60 + 13) * 60;
+    matches!(of_day, 0..60 | 120..150 | 165..180 | 240..)
 }
 
 /// The claim of an invocation, in milliseconds.
@@ -141,6 +179,8 @@ pub enum Mutation {
     NoSweep,
     /// `deploy` reads the gate's verdict once.
     GateOnce,
+    /// `deploy` judges the calendar by the time of events.
+    Early,
 }
 
 /// What to run.
@@ -193,6 +233,8 @@ pub(crate) struct Spine {
     /// What `deploy` runs in: the frame of all, but for a mutant.
     deploys: Frame,
     pub(crate) reporter: Arc<Reporter>,
+    /// In place of `deploy`, for a mutant.
+    early: Option<Arc<Early>>,
     pub(crate) drill: Arc<Drill>,
     pub(crate) refcheck: Arc<RefCheck>,
     pub(crate) journal: Arc<MemoryJournal>,
@@ -221,6 +263,9 @@ pub fn run(run: &Run) -> Report {
     if is_signed(run.seed) {
         wrong.extend(invariants::signatures(journal, signatures));
     }
+    if is_windowed(run.seed) {
+        wrong.extend(invariants::windows(journal));
+    }
     wrong.extend(metrics.wrong());
     wrong.extend(invariants::verifications(journal));
     wrong.extend(invariants::reports(journal, forge));
@@ -244,7 +289,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         Some(Mutation::World(hole)) => Some(hole),
         _ => None,
     };
-    let policy = POLICIES[usize::from(is_canary(run.seed)) + 2 * usize::from(is_signed(run.seed))].clone();
+    let policy = POLICIES[variant(run.seed)].clone();
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
@@ -262,7 +307,17 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
     let is_once = run.mutation == Some(Mutation::GateOnce);
     let read: Arc<dyn Facts> = if is_once { once.clone() } else { journal.clone() };
     let deploys: Arc<dyn Journal> = if is_once { once } else { journal.clone() };
+    let deploy = Arc::new(Deploy {
+        policy: policy.clone(),
+        workloads: workloads.clone(),
+        metrics: metrics.clone(),
+        git: git.clone(),
+        registry: blobs.clone(),
+        facts: read,
+        poll_ms: 1_000,
+    });
     let spine = Spine {
+        early: (run.mutation == Some(Mutation::Early)).then(|| Arc::new(Early(deploy.clone()))),
         deploys: Frame { mutant, ..Frame::new(deploys, blobs.clone(), air.clone(), CLAIM_MS) },
         gate: Arc::new(Gate {
             policy: policy.clone(),
@@ -279,15 +334,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
             facts: journal.clone(),
             poll_ms: 1_000,
         }),
-        deploy: Arc::new(Deploy {
-            policy: policy.clone(),
-            workloads: workloads.clone(),
-            metrics: metrics.clone(),
-            git: git.clone(),
-            registry: blobs.clone(),
-            facts: read,
-            poll_ms: 1_000,
-        }),
+        deploy,
         scan: Arc::new(Scan {
             policy: policy.clone(),
             scanner: scanner.clone(),
@@ -348,9 +395,10 @@ pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
 }
 
 /// Checked once: its globs take longer to compile than a short run takes.
-static POLICIES: LazyLock<[Arc<Policy>; 4]> = LazyLock::new(|| {
-    // Without steps and by steps; then the same, signed.
-    [0, 1, 2, 5].map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
+static POLICIES: LazyLock<[Arc<Policy>; 8]> = LazyLock::new(|| {
+    let seeds =
+        [0, 1, 2, 3, 4, 5, 6, 7].map(|wanted| (0..30).find(|seed| variant(*seed) == wanted).unwrap_or(0));
+    seeds.map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),
     })
@@ -379,6 +427,9 @@ impl Invoke for Spine {
     fn invoke(&self, function: &str, invocation: String, call: Call) -> Task {
         match (function, call) {
             (Build::NAME, call) => task(&self.build, &self.frame, invocation, call),
+            (Deploy::NAME, call) if let Some(early) = &self.early => {
+                task(early, &self.deploys, invocation, call)
+            }
             (Deploy::NAME, call) => task(&self.deploy, &self.deploys, invocation, call),
             (Gate::NAME, call) => task(&self.gate, &self.frame, invocation, call),
             (Drill::NAME, call) => task(&self.drill, &self.frame, invocation, call),

@@ -122,6 +122,11 @@ fn a_gate_that_is_read_only_once_is_found() {
 }
 
 #[test]
+fn a_window_that_is_judged_by_the_time_of_an_event_is_found() {
+    is_found(Mutation::Early, "outside of the windows");
+}
+
+#[test]
 fn a_signature_of_another_image_that_counts_is_found() {
     is_found(Mutation::World(Hole::AnySignature), "nobody who may had signed it");
 }

@@ -72,6 +72,11 @@ fn row(table: &mut Table, service: &ServiceStatus) {
 }
 
 fn notes(service: &ServiceStatus, status: &Status) -> Result<()> {
+    if let Some(held) = &service.held {
+        let commit = held.commit.as_deref().map_or_else(|| short_digest(&held.digest), short);
+        let until = held.until.map_or("for good".to_owned(), |until| format!("until {until}"));
+        line(format!("  {} {}: {commit} waits {until}: {}", paint(BUSY, "…"), service.name, held.why))?;
+    }
     if let Some(rollout) = &service.rollout {
         let commit = rollout.commit.as_deref().map_or("an image from outside", short);
         let since = ago(rollout.since, status.at);

@@ -26,3 +26,4 @@ mod stage;
 mod stop;
 mod storm;
 mod truncated;
+mod windows;

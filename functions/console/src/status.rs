@@ -11,8 +11,8 @@ use longshore_ports::{Observed, PortError, Workload};
 
 use crate::Console;
 use crate::api::{
-    BuildStatus, EnvironmentStatus, Outcome, ReleaseStatus, RepositoryStatus, RolloutStatus, ServiceStatus,
-    SourceStatus, Status, Work,
+    BuildStatus, EnvironmentStatus, HeldStatus, Outcome, ReleaseStatus, RepositoryStatus, RolloutStatus,
+    ServiceStatus, SourceStatus, Status, Work,
 };
 use crate::stored::Deployed;
 
@@ -102,6 +102,12 @@ impl Console {
             commit: rollout.to.commit.as_ref().map(ToString::to_string),
             since: started.as_ref().map_or_else(|| self.clock.now(), |event| event.time),
         });
+        let held = state.and_then(|state| state.held.as_ref()).map(|held| HeldStatus {
+            digest: held.image.digest.to_string(),
+            commit: held.commit.as_ref().map(ToString::to_string),
+            why: held.why.clone(),
+            until: held.until,
+        });
         let last = self.journal.latest(DeploymentFinished::KIND, &subject).await?;
         let last = last.and_then(|event| match event.data {
             Data::DeploymentFinished(fact) => Some(Outcome {
@@ -117,7 +123,7 @@ impl Console {
             .host
             .as_ref()
             .map(|host| format!("http://{service}.{}.localhost:{}", environment.name, host.proxy.port()));
-        Ok(ServiceStatus { name: service.to_owned(), url, releases: releases.collect(), rollout, last })
+        Ok(ServiceStatus { name: service.to_owned(), url, releases: releases.collect(), rollout, held, last })
     }
 
     async fn build(&self, service: &Service) -> Result<Option<BuildStatus>, PortError> {

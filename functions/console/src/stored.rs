@@ -1,7 +1,7 @@
 //! What people are shown of the state that `deploy` stores. Stored states load for ever, so that this part of them is
 //! as stable as the events are.
 
-use longshore_events::{CommitId, Digest, ImageRef};
+use longshore_events::{CommitId, Digest, ImageRef, Timestamp};
 use serde::Deserialize;
 
 /// A part of the state of a service in an environment.
@@ -13,6 +13,19 @@ pub(crate) struct Deployed {
     previous: Vec<Known>,
     #[serde(default)]
     pub(crate) rollout: Option<Rollout>,
+    #[serde(default)]
+    pub(crate) held: Option<Held>,
+}
+
+/// An image that waits for a window to open or a freeze to end.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) image: ImageRef,
+    #[serde(default)]
+    pub(crate) commit: Option<CommitId>,
+    pub(crate) why: String,
+    #[serde(default)]
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// A rollout that goes on.

@@ -6,11 +6,11 @@ use longshore_events::{
     types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
 };
 use longshore_frame::{At, Cause, Decision, Lease, span};
-use longshore_policy::{Environment, Probe, Service};
+use longshore_policy::{Closed, Environment, Probe, Service};
 use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
 use crate::{
-    Apply, Asked, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict,
+    Apply, Asked, Candidate, Input, Release, Rollout, Seen, Stage, State, Verdict, Waiting,
     choose::{Choice, choose},
     rollout,
 };
@@ -42,6 +42,11 @@ impl Context<'_> {
     /// Images come from another environment, and not as they are built.
     pub(crate) fn is_promoted(&self) -> bool {
         self.environment.after.is_some()
+    }
+
+    /// Why no rollout begins now.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.environment.calendar.closed(self.at.now)
     }
 
     pub(crate) fn subject(&self) -> String {
@@ -91,6 +96,8 @@ impl Context<'_> {
 
 /// The next decision.
 pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input>) -> Decided {
+    // It is held anew, if it still has to wait.
+    state.held = None;
     match cause {
         Cause::Told(told) => match told.input {
             // What is not known yet is said again when it is.
@@ -132,6 +139,9 @@ fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
         decided.again = true;
         return decided;
     }
+    if let Some(closed) = context.closed() {
+        return hold(state, &target, closed, choice.look_at);
+    }
     match context.at.lease {
         _ if context.at.stopped => wait(context, state),
         Lease::Free(generation) => begin(context, state, &target, generation),
@@ -139,6 +149,14 @@ fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
         Lease::Mine(_) => Decided { again: true, ..Decision::rest(state) },
         Lease::Theirs | Lease::None => wait(context, state),
     }
+}
+
+/// It waits for the calendar to open; what shall run then is asked anew.
+fn hold(mut state: State, target: &Candidate, closed: Closed, look_at: Option<Timestamp>) -> Decided {
+    let Closed { why, until } = closed;
+    state.held = Some(Waiting { image: target.image.clone(), commit: target.commit.clone(), why, until });
+    let looks = until.into_iter().chain(look_at);
+    looks.fold(Decision::rest(state), Decision::wake)
 }
 
 fn wait(context: &Context<'_>, state: State) -> Decided {

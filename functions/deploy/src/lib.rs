@@ -7,6 +7,10 @@
 //! It takes images from the gate alone: each step forward is committed only while the gate's verdict on it is the one that was
 //! read, and a verdict that turned bad takes the rollout back.
 //!
+//! A rollout begins only while the environment's calendar is open, by the time at which that is decided; it goes on to its end
+//! whatever the calendar says then, and going back is always allowed. What has to wait is begun when the calendar opens, if it
+//! still is what shall run.
+//!
 //! An event only says look. What shall run is the image whose commit is the branch's tip when Git is asked (see
 //! `choose.rs`), never simply the last one heard of.
 
@@ -33,7 +37,7 @@ use longshore_ports::{
 use serde::{Deserialize, Serialize};
 
 pub use measure::Answer;
-pub use state::{Asked, Candidate, Held, Release, Rollout, Stage, State};
+pub use state::{Asked, Candidate, Held, Release, Rollout, Stage, State, Waiting};
 
 takes! {
     /// What `deploy` takes.

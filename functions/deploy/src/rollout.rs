@@ -33,7 +33,9 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         (rollout.to.commit, rollout.to.link) = (newer.commit.clone(), newer.link.clone());
         rollout.to.proven = newer.proven;
     }
-    let newer = newer.filter(|newer| newer.image != rollout.to.image && !context.at.stopped);
+    // Where no rollout may begin, the one that goes on gives way to nothing.
+    let gives_way = !context.at.stopped && context.closed().is_none();
+    let newer = newer.filter(|newer| newer.image != rollout.to.image && gives_way);
     match rollout.stage.clone() {
         Stage::Withdraw if reached => withdrawn(context, decided, &rollout),
         Stage::Back(_) if reached => went_back(context, decided, &rollout),

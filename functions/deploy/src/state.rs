@@ -31,9 +31,27 @@ pub struct State {
     /// The rollout that goes on.
     #[serde(default)]
     pub rollout: Option<Rollout>,
+    /// What waits for a window to open or a freeze to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Waiting>,
     /// Somebody asked to go back, and another function has the lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+}
+
+/// An image that may run, but not now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The image.
+    pub image: ImageRef,
+    /// Its commit, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// Why not now.
+    pub why: String,
+    /// Until when; `None` when that is not in sight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// A wish to go back to a good release.

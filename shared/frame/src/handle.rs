@@ -226,6 +226,8 @@ impl<F: Function> Run<'_, F> {
             Ok(seen) => seen,
             Err(error) => return self.put_off(unit, row, told, plan.opened, &error).await,
         };
+        // To look may have taken long: it is decided by the time at which it is decided.
+        let plan = &Plan { at: At { now: self.now(), ..plan.at }, ..*plan };
         let decision = self.function.decide(unit, &plan.at, state.clone(), cause.clone(), &seen);
         if cause == Cause::Woken && changes_nothing(plan, &state, &decision) {
             return Ok(Next::Rest);

@@ -9,6 +9,7 @@ use std::path::Path;
 use longshore_events::{EnvironmentName, ImageName, ServiceName};
 use toml_span::{Error, ErrorKind, Span, Spanned};
 
+use crate::calendar::{self, Calendar, Freeze};
 use crate::fault::{Code, Fault, Faults, Wrong};
 use crate::gates;
 use crate::manifests::{self, Manifests};
@@ -130,7 +131,8 @@ fn policy<'a>(root: &Keys<'a>, read: &Read<'_>, faults: &'a Faults<'a>) -> Optio
     }
     note_shared_images(&services, &tables);
     let expressions = metrics.as_ref().is_none_or(|metrics| *metrics != MetricsSource::Host);
-    let known = Known { services: &services, names: &service_names, expressions };
+    let freezes: Vec<Freeze> = root.tables("freeze").iter().filter_map(calendar::freeze).collect();
+    let known = Known { services: &services, names: &service_names, expressions, freezes: &freezes };
     let tables = root.tables("environment");
     let environments = environments(&tables, &known, faults);
     let waivers = root.tables("waiver").iter().filter_map(gates::waiver).collect();
@@ -339,6 +341,8 @@ struct Known<'a> {
     names: &'a Names<'a>,
     /// Whether who measures knows expressions.
     expressions: bool,
+    /// What freezes all of them.
+    freezes: &'a [Freeze],
 }
 
 fn environments<'a>(tables: &[Keys<'a>], known: &Known<'_>, faults: &'a Faults<'a>) -> Vec<Environment> {
@@ -375,6 +379,9 @@ fn environment(keys: &Keys<'_>, name: Option<EnvironmentName>, known: &Known<'_>
     let (deadline, settle) = (keys.millis("deadline"), keys.millis("settle"));
     let gate = keys.table("gate").and_then(|keys| gates::gate(&keys));
     let after = gates::promotion(keys);
+    let windows = keys.tables("window").iter().filter_map(calendar::window).collect();
+    let freezes = keys.tables("freeze");
+    let freezes = freezes.iter().filter_map(calendar::freeze).chain(known.freezes.iter().cloned()).collect();
     let strategy = steps::strategy(keys, settle, known.expressions, known.names.faults);
     Some(Environment {
         name: name?,
@@ -384,6 +391,7 @@ fn environment(keys: &Keys<'_>, name: Option<EnvironmentName>, known: &Known<'_>
         settle_ms: settle?,
         gate: gate?,
         after: after?,
+        calendar: Calendar { windows, freezes },
     })
 }
 

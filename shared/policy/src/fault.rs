@@ -66,11 +66,13 @@ pub enum Code {
     InvalidKey,
     /// A signer with no key or with two, or an environment that requires signatures which nobody may give.
     InvalidSigner,
+    /// A window or a freeze that is no span of time, or on no clock.
+    InvalidCalendar,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -98,6 +100,7 @@ impl Code {
         Self::InvalidMetrics,
         Self::InvalidKey,
         Self::InvalidSigner,
+        Self::InvalidCalendar,
     ];
 }
 

@@ -13,6 +13,7 @@
 //! );
 //! ```
 
+mod calendar;
 mod check;
 mod fault;
 mod gates;
@@ -35,6 +36,7 @@ mod units;
 mod url;
 mod watch;
 
+pub use calendar::{Calendar, Closed, Freeze, Window};
 pub use check::{check, check_bytes, check_file};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};

@@ -11,7 +11,7 @@ use longshore_events::{
 };
 
 use crate::rules::PROVIDERS;
-use crate::{Manifests, MetricsSource, SigningKey, Strategy, Watch};
+use crate::{Calendar, Manifests, MetricsSource, SigningKey, Strategy, Watch};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,6 +296,8 @@ pub struct Environment {
     pub gate: GatePolicy,
     /// The environment that images are promoted from; `None` when they come as they are built.
     pub after: Option<Promotion>,
+    /// When rollouts may begin.
+    pub calendar: Calendar,
 }
 
 /// How images come from an environment into the next one: the same digest, never built anew.

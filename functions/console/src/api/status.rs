@@ -57,6 +57,9 @@ pub struct ServiceStatus {
     /// The rollout under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStatus>,
+    /// What may run, and waits for a window to open or a freeze to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldStatus>,
     /// How the last rollout ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Outcome>,
@@ -102,6 +105,21 @@ pub struct RolloutStatus {
     pub commit: Option<String>,
     /// When it began.
     pub since: Timestamp,
+}
+
+/// An image that waits for a window to open or a freeze to end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldStatus {
+    /// The image.
+    pub digest: String,
+    /// Its commit, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Why it waits.
+    pub why: String,
+    /// Until when; absent when that is not in sight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// How a rollout ended.

@@ -15,6 +15,7 @@ mod rollouts;
 mod rules;
 mod steps;
 mod stored;
+mod windows;
 
 use super::{Context, decide};
 use crate::{Apply, Gated, Input, Seen, State, Verdict};

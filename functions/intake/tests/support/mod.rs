@@ -359,6 +359,7 @@ fn policy() -> Policy {
                 deadline_ms: 1,
             },
             after: None,
+            calendar: longshore_policy::Calendar::default(),
         }],
         waivers: Vec::new(),
         people: Vec::new(),

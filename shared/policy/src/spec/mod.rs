@@ -6,7 +6,9 @@ mod release;
 mod source;
 
 pub(crate) use host::{HOST, METRICS, NOTIFY, SCAN, SOURCE, TRIVY};
-pub(crate) use release::{CHECK, ENVIRONMENT, GATE, PERSON, SIGNER, STEP, STRATEGY, WAIVER};
+pub(crate) use release::{
+    CHECK, ENVIRONMENT, FREEZE, FREEZE_OF_ALL, GATE, PERSON, SIGNER, STEP, STRATEGY, WAIVER, WINDOW,
+};
 pub(crate) use source::{HEALTH, MANIFESTS, READY, REPOSITORY, RUN, SERVICE};
 
 /// A table of the configuration.
@@ -140,6 +142,12 @@ pub(crate) static ROOT: Spec = Spec {
             Need::Optional,
             "Where services run. Without any: one named `local`, with all services.",
         ),
+        key(
+            "freeze",
+            Kind::Tables(&FREEZE_OF_ALL),
+            Need::Optional,
+            "When no rollout begins in any environment.",
+        ),
         key("waiver", Kind::Tables(&WAIVER), Need::Optional, "Findings that are accepted for a while."),
         key(
             "person",
@@ -157,7 +165,7 @@ pub(crate) static ROOT: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 21] = [
+pub(crate) const ALL: [&Spec; 24] = [
     &ROOT,
     &HOST,
     &SCAN,
@@ -176,6 +184,9 @@ pub(crate) const ALL: [&Spec; 21] = [
     &WAIVER,
     &PERSON,
     &SIGNER,
+    &WINDOW,
+    &FREEZE,
+    &FREEZE_OF_ALL,
     &STRATEGY,
     &STEP,
     &CHECK,

@@ -1,6 +1,6 @@
 //! The tables of where services run: environments, their strategies and gates, waivers, people and signers.
 
-use super::{Kind, Need, Spec, key};
+use super::{Key, Kind, Need, Spec, key};
 
 pub(crate) static ENVIRONMENT: Spec = Spec {
     title: "[[environment]]",
@@ -39,6 +39,8 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
             "How long an image must have run in that environment.",
         ),
         key("gate", Kind::Table(&GATE), Need::Optional, "What an image must have before it runs here."),
+        key("window", Kind::Tables(&WINDOW), Need::Optional, "When rollouts may begin. Without any: always."),
+        key("freeze", Kind::Tables(&FREEZE), Need::Optional, "When no rollout begins here."),
     ],
 };
 
@@ -242,4 +244,45 @@ pub(crate) static SIGNER: Spec = Spec {
             "The environments where its signatures count; `*` is all of them.",
         ),
     ],
+};
+
+pub(crate) static WINDOW: Spec = Spec {
+    title: "[[environment.window]]",
+    about: "Some hours of some days: rollouts begin within a window, and go on to their end.",
+    keys: &[
+        key("days", Kind::Texts, Need::Texts(&["*"]), "The days on which it opens: mon to sun; `*` is all."),
+        key("from", Kind::Text, Need::Text("00:00"), "When it opens, on the clock of `zone`."),
+        key(
+            "to",
+            Kind::Text,
+            Need::Text("24:00"),
+            "When it closes; when that is before `from`, on the next day.",
+        ),
+        key("zone", Kind::Text, Need::Text("UTC"), "The time zone by IANA's name, such as `Europe/Berlin`."),
+    ],
+};
+
+/// The keys of a freeze, of an environment or of all.
+const FREEZES: &[Key] = &[
+    key(
+        "from",
+        Kind::Text,
+        Need::Required,
+        "The first day, such as \"2026-12-24\"; or a time on the clock of `zone`, such as \"2026-12-24T18:00\".",
+    ),
+    key("until", Kind::Text, Need::Required, "The last day, to its end; or a time."),
+    key("why", Kind::Text, Need::Required, "Why nothing begins."),
+    key("zone", Kind::Text, Need::Text("UTC"), "The time zone by IANA's name, such as `Europe/Berlin`."),
+];
+
+pub(crate) static FREEZE: Spec = Spec {
+    title: "[[environment.freeze]]",
+    about: "A span of time within which no rollout begins in the environment.",
+    keys: FREEZES,
+};
+
+pub(crate) static FREEZE_OF_ALL: Spec = Spec {
+    title: "[[freeze]]",
+    about: "A span of time within which no rollout begins anywhere.",
+    keys: FREEZES,
 };
