@@ -1,0 +1,4 @@
+// What is no JavaScript is refused.
+export default function () {
+  const = 1;
+}
