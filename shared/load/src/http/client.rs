@@ -1,5 +1,6 @@
 //! A VU's client: its kept connections, and requests on them.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,8 +62,8 @@ impl Network {
 /// One request, without what follows from its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) url: Url,
+    pub(crate) method: Cow<'static, str>,
+    pub(crate) url: Rc<Url>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) deadline: Option<Instant>,
@@ -106,6 +107,9 @@ struct Idle {
     stream: Stream,
 }
 
+/// The largest buffer that a VU keeps.
+const KEPT: usize = 4 << 10;
+
 /// A VU's connections.
 pub(crate) struct Client {
     pub(crate) reactor: Rc<Reactor>,
@@ -114,12 +118,13 @@ pub(crate) struct Client {
     sent: Cell<u64>,
     received: Cell<u64>,
     buffer: Cell<Vec<u8>>,
+    inbox: Cell<Vec<u8>>,
 }
 
 impl Client {
     pub(crate) fn new(reactor: Rc<Reactor>, network: Arc<Network>) -> Self {
-        let (idle, buffer) = (RefCell::default(), Cell::default());
-        Self { reactor, network, idle, sent: Cell::new(0), received: Cell::new(0), buffer }
+        let (idle, buffer, inbox) = (RefCell::default(), Cell::default(), Cell::default());
+        Self { reactor, network, idle, sent: Cell::new(0), received: Cell::new(0), buffer, inbox }
     }
 
     /// Sends a request, and takes its answer.
@@ -175,12 +180,24 @@ impl Client {
         self.idle.borrow_mut().clear();
     }
 
-    /// A buffer to read into, kept between requests of an iteration.
+    /// A buffer to write into.
     pub(super) fn take_buffer(&self) -> Vec<u8> {
         self.buffer.take()
     }
 
     pub(super) fn put_buffer(&self, buffer: Vec<u8>) {
         self.buffer.set(buffer);
+    }
+
+    /// A buffer to read into.
+    pub(super) fn take_inbox(&self) -> Vec<u8> {
+        self.inbox.take()
+    }
+
+    /// Keeps it, unless it has grown large.
+    pub(super) fn put_inbox(&self, inbox: Vec<u8>) {
+        if inbox.len() <= KEPT {
+            self.inbox.set(inbox);
+        }
     }
 }

@@ -77,8 +77,7 @@ fn write_head(out: &mut Vec<u8>, client: &Client, request: &Request) -> Result<(
         push_field(out, "User-Agent", agent)?;
     }
     let length = request.body.as_ref().map(Vec::len);
-    if length.is_some_and(|length| length > 0) || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH")
-    {
+    if length.is_some_and(|length| length > 0) || matches!(&*request.method, "POST" | "PUT" | "PATCH") {
         // Writing into memory does not fail.
         let _ = write!(out, "Content-Length: {}\r\n", length.unwrap_or(0));
     }
@@ -131,7 +130,7 @@ fn exchange_uncounted(
     let written = Instant::now();
     timings.sending = ms(written - begun);
     let waited = stream.await_answer(deadline);
-    let mut inbox = Inbox::default();
+    let mut inbox = Inbox { data: client.take_inbox(), ..Inbox::default() };
     let head = waited.map_err(|error| (error, false)).and_then(|()| {
         // An empty answer is no answer.
         read_head(stream, &mut inbox, deadline).map_err(|error| (error, inbox.filled > 0))
@@ -143,6 +142,7 @@ fn exchange_uncounted(
     let framing = head.framing(request.method == "HEAD").map_err(|error| (error, true))?;
     let mut body = Incoming::new(framing, request.keep_body).map_err(|error| (error, true))?;
     let result = read_body(stream, &mut inbox, &mut body, deadline);
+    client.put_inbox(inbox.data);
     timings.receiving = ms(first_byte.elapsed());
     let clean = result.map_err(|error| (error, true))?;
     let keep = clean && head.keeps() && framing != super::head::Framing::Close;
@@ -154,6 +154,8 @@ fn exchange_uncounted(
 #[derive(Default)]
 struct Inbox {
     data: Vec<u8>,
+    /// What lies before it is done with.
+    start: usize,
     filled: usize,
     reads: u32,
 }
@@ -171,9 +173,9 @@ impl Inbox {
         Ok(count)
     }
 
-    fn consume(&mut self, count: usize) {
-        self.data.copy_within(count..self.filled, 0);
-        self.filled -= count;
+    /// What is there.
+    fn rest(&self) -> &[u8] {
+        &self.data[self.start..self.filled]
     }
 }
 
@@ -183,8 +185,8 @@ fn read_head(stream: &mut Stream, inbox: &mut Inbox, deadline: Option<Instant>) 
         if inbox.fill(stream, deadline)? == 0 {
             return Err(HttpError::Closed);
         }
-        while let Some((head, length)) = Head::parse(&inbox.data[..inbox.filled])? {
-            inbox.consume(length);
+        while let Some((head, length)) = Head::parse(inbox.rest())? {
+            inbox.start += length;
             if head.status >= 200 || head.status == 101 {
                 return Ok(head);
             }
@@ -203,11 +205,11 @@ fn read_body(
     deadline: Option<Instant>,
 ) -> Result<bool, HttpError> {
     loop {
-        let used = body.take(&inbox.data[..inbox.filled])?;
+        let used = body.take(inbox.rest())?;
         if body.is_done() {
-            return Ok(used == inbox.filled);
+            return Ok(used == inbox.rest().len());
         }
-        inbox.filled = 0;
+        (inbox.start, inbox.filled) = (0, 0);
         if inbox.data.len() < READ {
             inbox.data.resize(READ, 0);
         }

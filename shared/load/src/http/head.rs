@@ -11,6 +11,30 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     pub(crate) minor: u8,
     reason: [u32; 2],
+    /// Which of the fields that matter to us are there, so that others are not looked for.
+    there: There,
+}
+
+/// Fields that say how an answer is read.
+#[derive(Debug, Clone, Copy, Default)]
+struct There {
+    transfer_encoding: bool,
+    connection: bool,
+    content_encoding: bool,
+    set_cookie: bool,
+}
+
+impl There {
+    fn note(&mut self, name: &str) {
+        let flag = match name.len() {
+            17 => (&mut self.transfer_encoding, "transfer-encoding"),
+            10 if name.as_bytes()[0] | 0x20 == b'c' => (&mut self.connection, "connection"),
+            16 => (&mut self.content_encoding, "content-encoding"),
+            10 => (&mut self.set_cookie, "set-cookie"),
+            _ => return,
+        };
+        *flag.0 |= name.eq_ignore_ascii_case(flag.1);
+    }
 }
 
 /// How the end of a body is known.
@@ -59,14 +83,18 @@ impl Head {
             let from = part.as_ptr() as usize - start;
             [from as u32, (from + part.len()) as u32]
         };
+        let mut there = There::default();
         let fields = response.headers.iter().map(|field| {
+            there.note(field.name);
             let ([a, b], [c, d]) = (place(field.name.as_bytes()), place(field.value));
             [a, b, c, d]
         });
         let reason =
             response.reason.filter(|text| !text.is_empty()).map_or([0, 0], |text| place(text.as_bytes()));
+        let fields = fields.collect();
         let head = Self {
-            fields: fields.collect(),
+            there,
+            fields,
             status: response.code.unwrap_or(0),
             minor: response.version.unwrap_or(1),
             reason,
@@ -110,7 +138,7 @@ impl Head {
         if to_head || self.status == 204 || self.status == 304 || self.status < 200 {
             return Ok(Framing::Empty);
         }
-        if let Some(coding) = self.get("transfer-encoding") {
+        if let Some(coding) = self.there.transfer_encoding.then(|| self.get("transfer-encoding")).flatten() {
             let last = coding.rsplit(',').next().unwrap_or_default().trim();
             return if last.eq_ignore_ascii_case("chunked") {
                 Ok(Framing::Chunked)
@@ -128,8 +156,21 @@ impl Head {
         first.parse().map(Framing::Length).map_err(|_| wrong())
     }
 
+    /// Whether it sets cookies.
+    pub(crate) fn has_cookies(&self) -> bool {
+        self.there.set_cookie
+    }
+
+    /// Whether its body is encoded.
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.there.content_encoding
+    }
+
     /// Whether the connection may be used again.
     pub(crate) fn keeps(&self) -> bool {
+        if !self.there.connection {
+            return self.minor > 0;
+        }
         let has = |token: &str| {
             self.all("connection")
                 .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))

@@ -126,15 +126,22 @@ pub(crate) struct Lane {
 impl Lane {
     /// Counts a value.
     pub(crate) fn emit(&self, id: MetricId, value: f64, tags: &dyn Tagged) {
-        let now = Instant::now();
-        self.emit_at(now, id, value, tags);
+        self.emit_all(&[(id, value)], tags);
     }
 
-    /// As [`emit`](Self::emit), of a known time.
-    pub(crate) fn emit_at(&self, now: Instant, id: MetricId, value: f64, tags: &dyn Tagged) {
-        self.store.borrow_mut().add(id, value, self.run.elapsed(now), tags);
+    /// Counts values of one time with the same tags.
+    pub(crate) fn emit_all(&self, values: &[(MetricId, f64)], tags: &dyn Tagged) {
+        let now = Instant::now();
+        let since = self.run.elapsed(now);
+        let mut store = self.store.borrow_mut();
+        for (id, value) in values {
+            store.add(*id, *value, since, tags);
+        }
         if let Some(samples) = &self.samples {
-            samples.borrow_mut().add(&self.run.log.clock(now), id, value, tags);
+            let clock = self.run.log.clock(now);
+            for (id, value) in values {
+                samples.borrow_mut().add(&clock, *id, *value, tags);
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ impl Tagged for WithTags<'_> {
 pub(crate) struct HttpTags<'a> {
     pub(crate) base: &'a Rc<TagList>,
     pub(crate) own: &'a TagList,
-    pub(crate) system: &'a SystemTags,
+    pub(crate) system: SystemTags,
     pub(crate) method: &'a str,
     pub(crate) url: &'a str,
     pub(crate) name: &'a str,
@@ -95,18 +95,37 @@ impl Tagged for HttpTags<'_> {
     }
 }
 
-/// Which of the system's tags are set.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SystemTags(Vec<String>);
+/// Which of the system's tags are set, a bit for each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SystemTags(u32);
 
 impl SystemTags {
     pub(crate) fn new(listed: &[String]) -> Self {
-        Self(listed.to_vec())
+        Self(listed.iter().map(|name| bit(name)).fold(0, |all, one| all | one))
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|known| known == name)
+    pub(crate) fn has(self, name: &str) -> bool {
+        self.0 & bit(name) != 0
     }
+}
+
+/// The bit of those that the engine sets; none of others.
+fn bit(name: &str) -> u32 {
+    let known = [
+        "expected_response",
+        "status",
+        "method",
+        "url",
+        "name",
+        "proto",
+        "tls_version",
+        "error",
+        "error_code",
+        "group",
+        "scenario",
+        "check",
+    ];
+    known.iter().position(|one| *one == name).map_or(0, |place| 1 << place)
 }
 
 #[cfg(test)]
@@ -125,7 +144,7 @@ mod tests {
         let tags = HttpTags {
             base: &base,
             own: &own,
-            system: &system,
+            system,
             method: "GET",
             url: "u",
             name: "n",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::api::{Expected, Jar, Outcome};
 use super::tags::SystemTags;
 use crate::fiber::{FiberId, Wake};
-use crate::http::Client;
+use crate::http::{Client, Url};
 use crate::metrics::{Builtin, MetricId, TagList};
 use crate::run::Lane;
 
@@ -56,7 +56,7 @@ pub(crate) struct Vu {
     kill_at: Cell<Option<Instant>>,
     pub(crate) group: RefCell<String>,
     pub(crate) tags: RefCell<Rc<TagList>>,
-    pub(crate) system: Rc<SystemTags>,
+    pub(crate) system: SystemTags,
     pub(crate) scenario: RefCell<ScenarioPart>,
     pub(crate) numbers: Cell<Numbers>,
     pub(crate) expected: RefCell<Expected>,
@@ -68,6 +68,8 @@ pub(crate) struct Vu {
     pub(crate) done: RefCell<VecDeque<(u32, Outcome)>>,
     /// The fibers that they run in.
     pub(crate) helpers: RefCell<Vec<FiberId>>,
+    /// URLs that it has asked for lately.
+    urls: RefCell<VecDeque<(String, Rc<Url>)>>,
     /// It has ended the run.
     pub(crate) ended: Cell<bool>,
     /// It was interrupted while it computed.
@@ -81,6 +83,9 @@ pub(crate) struct Vu {
 pub(crate) struct Timer {
     pub(crate) every: Option<Duration>,
 }
+
+/// How many URLs a VU remembers.
+const KNOWN_URLS: usize = 4;
 
 /// JavaScript that runs for so long lets the others run in between.
 const SLICE: Duration = Duration::from_millis(2);
@@ -97,7 +102,7 @@ impl Vu {
             kill_at: Cell::new(None),
             group: RefCell::default(),
             tags: RefCell::new(Rc::new(run.options.tags.clone())),
-            system: Rc::new(SystemTags::new(&run.options.system_tags)),
+            system: SystemTags::new(&run.options.system_tags),
             scenario: RefCell::default(),
             numbers: Cell::default(),
             expected: RefCell::default(),
@@ -107,6 +112,7 @@ impl Vu {
             open: Cell::new(0),
             done: RefCell::default(),
             helpers: RefCell::default(),
+            urls: RefCell::default(),
             ended: Cell::new(false),
             busy: Cell::new(false),
             random: Cell::new(None),
@@ -199,6 +205,9 @@ impl Vu {
 
     /// Enters a group, or leaves it for the one that it was in.
     pub(crate) fn set_group(&self, path: &str) {
+        if *self.group.borrow() == path && self.tags.borrow().get("group").is_some() {
+            return;
+        }
         path.clone_into(&mut self.group.borrow_mut());
         if self.system.has("group") {
             self.set_tag("group", Some(path));
@@ -223,6 +232,21 @@ impl Vu {
         for (id, bytes) in [(Builtin::DataSent, sent as f64), (Builtin::DataReceived, received as f64)] {
             self.emit(id.id(), bytes);
         }
+    }
+
+    /// A URL, which may be one that it has asked for lately.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn url(&self, text: &str) -> Result<Rc<Url>, String> {
+        let mut known = self.urls.borrow_mut();
+        if let Some((_, url)) = known.iter().find(|(known, _)| known == text) {
+            return Ok(Rc::clone(url));
+        }
+        let url = Rc::new(Url::parse(text)?);
+        known.truncate(KNOWN_URLS - 1);
+        known.push_front((text.to_owned(), Rc::clone(&url)));
+        Ok(url)
     }
 
     /// A number for a callback.

@@ -64,7 +64,7 @@ fn from_arguments<'js>(ctx: &Ctx<'js>, vu: &Vu, arguments: &[Value<'js>]) -> Res
     let [method, url, rest @ ..] = arguments else {
         return Err(Exception::throw_type(ctx, "a request needs a method and a URL"));
     };
-    Prepared::read(ctx, vu, &super::text(method)?, url, rest.first(), rest.get(1))
+    Prepared::read(ctx, vu, super::text(method)?.to_ascii_uppercase(), url, rest.first(), rest.get(1))
 }
 
 fn send<'js>(ctx: &Ctx<'js>, vu: &Rc<Vu>, prepared: Prepared) -> Result<Value<'js>> {
@@ -132,10 +132,10 @@ fn from_entry<'js>(ctx: &Ctx<'js>, vu: &Vu, entry: &Value<'js>) -> Result<Prepar
         return from_arguments(ctx, vu, &arguments);
     }
     if let Some(object) = entry.as_object().filter(|object| object.contains_key("method").unwrap_or(false)) {
-        let method = super::text(&object.get("method")?)?;
+        let method = super::text(&object.get("method")?)?.to_ascii_uppercase();
         let (url, body, params): (Value<'js>, Value<'js>, Value<'js>) =
             (object.get("url")?, object.get("body")?, object.get("params")?);
-        return Prepared::read(ctx, vu, &method, &url, Some(&body), Some(&params));
+        return Prepared::read(ctx, vu, method, &url, Some(&body), Some(&params));
     }
     if let Some(object) = entry.as_object().filter(|object| object.contains_key("params").unwrap_or(false)) {
         let (url, params): (Value<'js>, Value<'js>) = (object.get("url")?, object.get("params")?);

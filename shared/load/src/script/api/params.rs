@@ -1,5 +1,6 @@
 //! Requests as scripts describe them: URL, body, parameters.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -65,8 +66,8 @@ pub(crate) enum Kept {
 /// A request, ready to be sent from any fiber.
 #[derive(Debug, Clone)]
 pub(crate) struct Prepared {
-    pub(crate) method: String,
-    pub(crate) url: Url,
+    pub(crate) method: Cow<'static, str>,
+    pub(crate) url: Rc<Url>,
     /// The tag `name`, where the URL does not stand for it.
     pub(crate) name: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
@@ -82,6 +83,8 @@ pub(crate) struct Prepared {
     pub(crate) cookies: Vec<(String, String, bool)>,
     pub(crate) kept: Kept,
     pub(crate) throw: bool,
+    /// It has a header `Referer` of its own.
+    pub(crate) own_referer: bool,
 }
 
 impl Prepared {
@@ -92,18 +95,18 @@ impl Prepared {
     pub(crate) fn read<'js>(
         ctx: &Ctx<'js>,
         vu: &Vu,
-        method: &str,
+        method: impl Into<Cow<'static, str>>,
         url: &Value<'js>,
         body: Option<&Value<'js>>,
         params: Option<&Value<'js>>,
     ) -> Result<Self> {
         super::not_in_init(ctx, vu, "requests")?;
         let (address, name) = address(url)?;
-        let url = Url::parse(&address).map_err(|message| Exception::throw_message(ctx, &message))?;
+        let url = vu.url(&address).map_err(|message| Exception::throw_message(ctx, &message))?;
         let jar = vu.jars.borrow().first().cloned().unwrap_or_default();
         let options = &vu.lane.run.options.http;
         let mut made = Self {
-            method: method.to_ascii_uppercase(),
+            method: method.into(),
             url,
             name,
             headers: Vec::new(),
@@ -117,6 +120,7 @@ impl Prepared {
             cookies: Vec::new(),
             kept: if options.discard_bodies { Kept::Nothing } else { Kept::Text },
             throw: options.throw,
+            own_referer: false,
         };
         if let Some(params) = params.and_then(Value::as_object) {
             made.read_params(ctx, vu, params)?;
@@ -131,10 +135,11 @@ impl Prepared {
             let both = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
             made.headers.push(("Authorization".to_owned(), format!("Basic {both}")));
         }
+        made.own_referer = made.has_header("referer");
         Ok(made)
     }
 
-    pub(crate) fn has_header(&self, name: &str) -> bool {
+    fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 

@@ -200,15 +200,16 @@ fn cookies<'js>(ctx: &Ctx<'js>, outcome: &Outcome) -> Result<Value<'js>> {
 }
 
 fn request<'js>(ctx: &Ctx<'js>, outcome: &Outcome) -> Result<Value<'js>> {
-    let (object, sent) = (Object::new(ctx.clone())?, &outcome.sent);
-    object.set("method", sent.method.as_str())?;
+    let object = Object::new(ctx.clone())?;
+    object.set("method", outcome.method())?;
     object.set("url", outcome.url.as_str())?;
     let headers = Object::new(ctx.clone())?;
-    for (name, value) in &sent.headers {
+    for (name, value) in outcome.sent.iter().flat_map(|sent| &sent.headers) {
         headers.set(name.as_str(), vec![value.as_str()])?;
     }
     object.set("headers", headers)?;
-    object.set("body", sent.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default().as_ref())?;
+    let body = outcome.sent.as_ref().and_then(|sent| sent.body.as_deref());
+    object.set("body", body.map(String::from_utf8_lossy).unwrap_or_default().as_ref())?;
     object.set("cookies", Object::new(ctx.clone())?)?;
     Ok(object.into_value())
 }

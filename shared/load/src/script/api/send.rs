@@ -14,11 +14,12 @@ use crate::metrics::Builtin;
 /// What a request came to.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    pub(crate) prepared: Rc<Prepared>,
+    /// Without headers and body, which are in what was sent.
+    pub(crate) prepared: Prepared,
     /// Where the last request went.
-    pub(crate) url: Url,
+    pub(crate) url: Rc<Url>,
     /// What was sent last.
-    pub(crate) sent: Request,
+    pub(crate) sent: Option<Request>,
     pub(crate) answer: Option<Answer>,
     pub(crate) timings: Timings,
     pub(crate) error: Option<HttpError>,
@@ -42,69 +43,89 @@ fn code_of(status: u16) -> u32 {
 }
 
 /// Sends it, follows where it leads, and counts each request. Suspends the fiber meanwhile.
-pub(crate) fn perform(vu: &Vu, prepared: Prepared) -> Outcome {
-    let prepared = Rc::new(prepared);
+pub(crate) fn perform(vu: &Vu, mut prepared: Prepared) -> Outcome {
     let deadline = Some(Instant::now() + prepared.timeout);
     let most = prepared.redirects.unwrap_or(vu.lane.run.options.http.max_redirects);
     let mut request = Request {
         method: prepared.method.clone(),
-        url: prepared.url.clone(),
-        headers: prepared.headers.clone(),
-        body: prepared.body.clone(),
+        url: Rc::clone(&prepared.url),
+        headers: std::mem::take(&mut prepared.headers),
+        body: prepared.body.take(),
         deadline: vu.until(deadline),
         keep_body: prepared.kept != Kept::Nothing,
     };
+    let mut outcome = Outcome::new(prepared);
     let mut hop = 0;
     loop {
         let plain = request.headers.len();
-        add_cookies(vu, &prepared, &mut request);
-        let result = vu.client.send(&request);
-        let mut outcome = Outcome {
-            url: request.url.clone(),
-            sent: request.clone(),
-            prepared: Rc::clone(&prepared),
-            answer: None,
-            timings: Timings::default(),
-            error: None,
-            cookies: Vec::new(),
-        };
-        match result {
-            Ok(mut answer) => {
-                keep_cookies(vu, &prepared, &request.url, &answer, &mut outcome.cookies);
-                outcome.timings = answer.timings;
-                if let Err(error) = decode(&mut answer) {
-                    outcome.error = Some(error);
-                }
-                outcome.answer = Some(answer);
-            }
-            Err((error, timings)) => {
-                outcome.timings = timings;
-                outcome.error = Some(if vu.is_killed() { HttpError::Interrupted } else { error });
-            }
-        }
+        add_cookies(vu, &outcome.prepared, &mut request);
+        outcome.send(vu, &request);
         if outcome.error == Some(HttpError::Interrupted) {
-            return outcome;
+            break;
         }
-        count(vu, &outcome);
-        request.headers.truncate(plain);
-        match next(&outcome, &request) {
+        count(vu, &request, &outcome);
+        match next(&outcome, &request, plain) {
             Some(Ok(following)) if hop < most => request = following,
             Some(Err(message)) if hop < most => {
                 outcome.error = Some(HttpError::Url(message));
-                return outcome;
+                break;
             }
-            Some(_) if prepared.redirects.is_none() => {
-                let message = format!(
-                    "Stopped after {most} redirects and returned the redirection; pass {{ redirects: n }} in request \
-                     params or set global maxRedirects to silence this"
-                );
-                vu.lane.run.log.say("warning", &message, &[("url", prepared.url.as_str())]);
-                return outcome;
+            Some(_) => {
+                outcome.prepared.redirects.is_none().then(|| warn(vu, most, &outcome.prepared.url));
+                break;
             }
-            _ => return outcome,
+            None => break,
         }
         hop += 1;
     }
+    outcome.url = Rc::clone(&request.url);
+    outcome.sent = Some(request);
+    outcome
+}
+
+impl Outcome {
+    fn new(prepared: Prepared) -> Self {
+        let url = Rc::clone(&prepared.url);
+        let (answer, timings, error, cookies) = (None, Timings::default(), None, Vec::new());
+        Self { prepared, url, sent: None, answer, timings, error, cookies }
+    }
+
+    /// What comes of one request takes the place of what came of the last.
+    fn send(&mut self, vu: &Vu, request: &Request) {
+        (self.answer, self.error) = (None, None);
+        self.cookies.clear();
+        match vu.client.send(request) {
+            Ok(mut answer) => {
+                self.timings = answer.timings;
+                if answer.head.has_cookies() {
+                    keep_cookies(vu, &self.prepared, &request.url, &answer, &mut self.cookies);
+                }
+                if answer.head.is_encoded()
+                    && let Err(error) = decode(&mut answer)
+                {
+                    self.error = Some(error);
+                }
+                self.answer = Some(answer);
+            }
+            Err((error, timings)) => {
+                self.timings = timings;
+                self.error = Some(if vu.is_killed() { HttpError::Interrupted } else { error });
+            }
+        }
+    }
+
+    /// The method of what was sent last.
+    pub(crate) fn method(&self) -> &str {
+        self.sent.as_ref().map_or(&self.prepared.method, |sent| &sent.method)
+    }
+}
+
+fn warn(vu: &Vu, most: u32, url: &Url) {
+    let message = format!(
+        "Stopped after {most} redirects and returned the redirection; pass {{ redirects: n }} in request params or set \
+         global maxRedirects to silence this"
+    );
+    vu.lane.run.log.say("warning", &message, &[("url", url.as_str())]);
 }
 
 fn add_cookies(vu: &Vu, prepared: &Prepared, request: &mut Request) {
@@ -138,7 +159,7 @@ fn keep_cookies(vu: &Vu, prepared: &Prepared, url: &Url, answer: &Answer, set: &
 }
 
 /// The request that a redirect asks for; `None` when this is the end.
-fn next(outcome: &Outcome, last: &Request) -> Option<Result<Request, String>> {
+fn next(outcome: &Outcome, last: &Request, plain: usize) -> Option<Result<Request, String>> {
     let answer = outcome.answer.as_ref().filter(|_| outcome.error.is_none())?;
     let keeps = match answer.head.status {
         301..=303 => false,
@@ -151,9 +172,11 @@ fn next(outcome: &Outcome, last: &Request) -> Option<Result<Request, String>> {
         Err(message) => return Some(Err(message)),
     };
     let mut request = last.clone();
+    // The cookies are chosen anew.
+    request.headers.truncate(plain);
     if !keeps {
         if request.method != "HEAD" {
-            "GET".clone_into(&mut request.method);
+            request.method = "GET".into();
         }
         request.body = None;
         request.headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
@@ -165,14 +188,13 @@ fn next(outcome: &Outcome, last: &Request) -> Option<Result<Request, String>> {
         });
     }
     // As Go's client does, unless the script says it itself, or it would tell a plain connection of a secure one.
-    let own = outcome.prepared.has_header("referer");
-    if !own {
+    if !outcome.prepared.own_referer {
         request.headers.retain(|(name, _)| name != "Referer");
         if url.tls || !last.url.tls {
-            request.headers.push(("Referer".to_owned(), last.url.to_string()));
+            request.headers.push(("Referer".to_owned(), last.url.as_str().to_owned()));
         }
     }
-    request.url = url;
+    request.url = Rc::new(url);
     Some(Ok(request))
 }
 
@@ -210,17 +232,17 @@ fn decode(answer: &mut Answer) -> Result<(), HttpError> {
 }
 
 /// Counts a request with its phases.
-fn count(vu: &Vu, outcome: &Outcome) {
+fn count(vu: &Vu, request: &Request, outcome: &Outcome) {
     let prepared = &outcome.prepared;
     let status = outcome.answer.as_ref().map_or(0, |answer| answer.head.status);
     let expected = prepared.expected.judge(status).map(|fits| fits && outcome.error.is_none());
     let error = outcome.error.as_ref().map(ToString::to_string).unwrap_or_default();
-    let url = prepared.name.as_deref().unwrap_or(&outcome.url.given);
+    let url = prepared.name.as_deref().unwrap_or(&request.url.given);
     let tags = HttpTags {
         base: &prepared.base,
         own: &prepared.own,
-        system: &vu.system,
-        method: &outcome.sent.method,
+        system: vu.system,
+        method: &request.method,
         url,
         name: url,
         status,
@@ -234,23 +256,21 @@ fn count(vu: &Vu, outcome: &Outcome) {
         error_code: outcome.code(),
         expected,
     };
-    let now = Instant::now();
     let times = &outcome.timings;
-    for (metric, value) in [
-        (Builtin::HttpReqs, 1.0),
-        (Builtin::HttpReqDuration, times.duration()),
-        (Builtin::HttpReqBlocked, times.blocked),
-        (Builtin::HttpReqConnecting, times.connecting),
-        (Builtin::HttpReqTlsHandshaking, times.tls),
-        (Builtin::HttpReqSending, times.sending),
-        (Builtin::HttpReqWaiting, times.waiting),
-        (Builtin::HttpReqReceiving, times.receiving),
-    ] {
-        vu.lane.emit_at(now, metric.id(), value, &tags);
-    }
-    if let Some(expected) = expected {
-        vu.lane.emit_at(now, Builtin::HttpReqFailed.id(), f64::from(u8::from(!expected)), &tags);
-    }
+    let values = [
+        (Builtin::HttpReqs.id(), 1.0),
+        (Builtin::HttpReqDuration.id(), times.duration()),
+        (Builtin::HttpReqBlocked.id(), times.blocked),
+        (Builtin::HttpReqConnecting.id(), times.connecting),
+        (Builtin::HttpReqTlsHandshaking.id(), times.tls),
+        (Builtin::HttpReqSending.id(), times.sending),
+        (Builtin::HttpReqWaiting.id(), times.waiting),
+        (Builtin::HttpReqReceiving.id(), times.receiving),
+        (Builtin::HttpReqFailed.id(), f64::from(u8::from(expected == Some(false)))),
+    ];
+    // Where nobody judges, nothing has failed.
+    let counted = if expected.is_some() { &values[..] } else { &values[..values.len() - 1] };
+    vu.lane.emit_all(counted, &tags);
 }
 
 /// The protocol, by k6's name.
@@ -264,7 +284,7 @@ pub(super) fn thrown(vu: &Rc<Vu>, outcome: &Outcome) -> Option<String> {
     if *error == HttpError::Interrupted {
         return Some("interrupted".to_owned());
     }
-    let method = &outcome.sent.method;
+    let method = outcome.method();
     let method = format!("{}{}", &method[..1], method[1..].to_ascii_lowercase());
     let message = format!("{method} \"{}\": {error}", outcome.url);
     if outcome.prepared.throw {
