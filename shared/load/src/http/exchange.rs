@@ -35,8 +35,9 @@ fn run_written(
 ) -> Result<Answer, HttpError> {
     let begun = Instant::now();
     if let Some(mut stream) = client.take_idle(&request.url) {
-        timings.blocked = ms(begun.elapsed());
-        match exchange(client, request, &mut stream, head, timings) {
+        let taken = Instant::now();
+        timings.blocked = ms(taken - begun);
+        match exchange(client, request, &mut stream, head, taken, timings) {
             // The other side closed it while it was idle, and has seen nothing of this request.
             Err((HttpError::Closed | HttpError::Reset | HttpError::BrokenPipe, false)) => {
                 *timings = Timings::default();
@@ -54,7 +55,8 @@ fn run_written(
     timings.looking_up = ms(times.looking_up);
     timings.connecting = ms(times.tcp);
     timings.tls = ms(times.tls);
-    let (answer, keep) = exchange(client, request, &mut stream, head, timings).map_err(|(error, _)| error)?;
+    let (answer, keep) =
+        exchange(client, request, &mut stream, head, Instant::now(), timings).map_err(|(error, _)| error)?;
     client.give_back(&request.url, stream, keep);
     Ok(answer)
 }
@@ -107,9 +109,10 @@ fn exchange(
     request: &Request,
     stream: &mut Stream,
     head: &[u8],
+    begun: Instant,
     timings: &mut Timings,
 ) -> Result<(Answer, bool), Failed> {
-    let result = exchange_uncounted(client, request, stream, head, timings);
+    let result = exchange_uncounted(client, request, stream, head, begun, timings);
     client.count(stream);
     result
 }
@@ -119,10 +122,10 @@ fn exchange_uncounted(
     request: &Request,
     stream: &mut Stream,
     sent: &[u8],
+    begun: Instant,
     timings: &mut Timings,
 ) -> Result<(Answer, bool), Failed> {
     let deadline = request.deadline;
-    let begun = Instant::now();
     stream.write_all(sent, deadline).map_err(|error| (error, false))?;
     if let Some(body) = request.body.as_ref().filter(|body| body.len() > READ) {
         stream.write_all(body, deadline).map_err(|error| (error, false))?;

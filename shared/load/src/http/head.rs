@@ -1,5 +1,7 @@
 //! The heads of messages of HTTP/1.1 (RFC 9112): how a request's is written, and an answer's read.
 
+use std::mem::MaybeUninit;
+
 use super::error::HttpError;
 
 /// The head of an answer, as it came.
@@ -55,12 +57,12 @@ const MOST_FIELDS: usize = 200_000;
 impl Head {
     /// Reads a head from the begin of these bytes, with how many belong to it; `None` when more are needed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HttpError> {
-        let mut few = [httparse::EMPTY_HEADER; FIELDS];
+        let mut few = [MaybeUninit::uninit(); FIELDS];
         match Self::parse_into(bytes, &mut few) {
             Err(httparse::Error::TooManyHeaders) => {
                 // Each field takes four bytes at least.
                 let most = (bytes.len() / 4 + 1).min(MOST_FIELDS);
-                Self::parse_into(bytes, &mut vec![httparse::EMPTY_HEADER; most])
+                Self::parse_into(bytes, &mut vec![MaybeUninit::uninit(); most])
             }
             other => other,
         }
@@ -69,12 +71,13 @@ impl Head {
 
     fn parse_into<'b>(
         bytes: &'b [u8],
-        fields: &mut [httparse::Header<'b>],
+        fields: &mut [MaybeUninit<httparse::Header<'b>>],
     ) -> Result<Option<(Self, usize)>, httparse::Error> {
-        let mut response = httparse::Response::new(fields);
+        let mut response = httparse::Response::new(&mut []);
         let mut config = httparse::ParserConfig::default();
         config.allow_spaces_after_header_name_in_responses(true);
-        let httparse::Status::Complete(length) = config.parse_response(&mut response, bytes)? else {
+        let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, fields)?;
+        let httparse::Status::Complete(length) = parsed else {
             return Ok(None);
         };
         let start = bytes.as_ptr() as usize;
@@ -117,15 +120,15 @@ impl Head {
 
     /// The values of a field.
     pub(crate) fn all<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = std::borrow::Cow<'a, str>> {
-        self.fields().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+        self.fields
+            .iter()
+            .filter(move |[a, b, ..]| self.text(*a, *b).eq_ignore_ascii_case(wanted.as_bytes()))
+            .map(|[_, _, c, d]| String::from_utf8_lossy(self.text(*c, *d)))
     }
 
     /// The first value of a field.
-    pub(crate) fn get(&self, wanted: &str) -> Option<std::borrow::Cow<'_, str>> {
-        self.fields
-            .iter()
-            .find(|[a, b, ..]| self.text(*a, *b).eq_ignore_ascii_case(wanted.as_bytes()))
-            .map(|[_, _, c, d]| String::from_utf8_lossy(self.text(*c, *d)))
+    pub(crate) fn get<'a>(&'a self, wanted: &'a str) -> Option<std::borrow::Cow<'a, str>> {
+        self.all(wanted).next()
     }
 
     /// What stands behind the status.

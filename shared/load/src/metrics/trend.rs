@@ -52,7 +52,7 @@ impl Trend {
             clippy::cast_sign_loss,
             reason = "not negative, and below 1e12"
         )]
-        let scaled = (value.abs() * SCALE).round().min(CEILING) as u64;
+        let scaled = (value.abs() * SCALE + 0.5).min(CEILING) as u64;
         let part = if value < 0.0 { self.below.get_or_insert_with(Self::more) } else { &mut self.values };
         // It grows as it needs to: nothing is left out.
         let _ = part.record(scaled);

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::lane::{Lane, Progress};
 use super::ramp::windows;
 use crate::fiber::Wake;
-use crate::metrics::Builtin;
 use crate::options::{Executor, Scenario};
 use crate::script::{Numbers, Phase, ScenarioPart, Script, Vu};
 
@@ -205,7 +204,7 @@ impl Work<'_, '_> {
                     &format!("an iteration was interrupted while it computed: {}", thrown.message),
                 );
             }
-            vu.emit_traffic();
+            vu.emit_end(None);
             return false;
         }
         if let Err(thrown) = &result
@@ -213,9 +212,7 @@ impl Work<'_, '_> {
         {
             self.say("error", &format!("{}\n", thrown.message));
         }
-        vu.emit_traffic();
-        vu.emit(Builtin::IterationDuration.id(), (ended - begun).as_secs_f64() * 1_000.0);
-        vu.emit(Builtin::Iterations.id(), 1.0);
+        vu.emit_end(Some((ended - begun).as_secs_f64() * 1_000.0));
         progress.complete.fetch_add(1, Ordering::Relaxed);
         self.rest(begun)
     }

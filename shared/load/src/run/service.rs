@@ -70,7 +70,7 @@ impl Service {
                 }
                 let made = act(script);
                 if matches!(phase, Phase::Setup | Phase::Teardown) {
-                    own.emit_traffic();
+                    own.emit_end(None);
                 }
                 made
             });

@@ -23,6 +23,33 @@ impl Tagged for WithTags<'_> {
     }
 }
 
+/// Tags of a check.
+pub(crate) struct CheckTags<'a> {
+    pub(crate) of: WithTags<'a>,
+    /// The check's name, where that is a tag.
+    pub(crate) check: Option<&'a str>,
+}
+
+impl Tagged for CheckTags<'_> {
+    fn tag(&self, name: &str) -> Option<Cow<'_, str>> {
+        match self.check {
+            Some(check) if name == "check" => Some(Cow::Borrowed(check)),
+            _ => self.of.tag(name),
+        }
+    }
+
+    fn each_tag(&self, each: &mut dyn FnMut(&str, &str)) {
+        if let Some(check) = self.check {
+            each("check", check);
+        }
+        self.of.each_tag(&mut |name, value| {
+            if name != "check" || self.check.is_none() {
+                each(name, value);
+            }
+        });
+    }
+}
+
 /// Tags of a request and its answer. Those that the system sets stand above the request's own, except for its name.
 pub(crate) struct HttpTags<'a> {
     pub(crate) base: &'a Rc<TagList>,

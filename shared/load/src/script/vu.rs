@@ -126,7 +126,7 @@ impl Vu {
 
     /// Interrupts it now.
     pub(crate) fn kill(&self) {
-        self.kill_at.set(Some(Instant::now()));
+        self.kill_at.set(Some(self.lane.reactor.now()));
         for fiber in self.helpers.borrow().iter().copied().chain(self.fiber.get()) {
             self.lane.reactor.wake(fiber, Wake::Stop);
         }
@@ -150,9 +150,13 @@ impl Vu {
         Ok(())
     }
 
-    /// Whether it was interrupted.
+    /// Whether it was interrupted before it last went on.
     pub(crate) fn is_killed(&self) -> bool {
-        self.kill_at.get().is_some_and(|at| at <= Instant::now())
+        self.is_killed_at(self.lane.reactor.now())
+    }
+
+    fn is_killed_at(&self, now: Instant) -> bool {
+        self.kill_at.get().is_some_and(|at| at <= now)
     }
 
     /// The earlier of this time and the one at which it is interrupted.
@@ -178,7 +182,7 @@ impl Vu {
 
     /// Called again and again while JavaScript runs: whether it shall stop.
     pub(crate) fn interrupt(&self) -> bool {
-        if self.is_killed() {
+        if self.is_killed_at(Instant::now()) {
             self.busy.set(true);
             return true;
         }
@@ -225,13 +229,18 @@ impl Vu {
         self.lane.emit(id, value, &*tags);
     }
 
-    /// Counts the bytes that went over the wire since the last time.
-    pub(crate) fn emit_traffic(&self) {
+    /// Counts the bytes that went over the wire since the last time, and an iteration that took so many milliseconds.
+    pub(crate) fn emit_end(&self, iteration: Option<f64>) {
         let (sent, received) = self.client.take_traffic();
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        for (id, bytes) in [(Builtin::DataSent, sent as f64), (Builtin::DataReceived, received as f64)] {
-            self.emit(id.id(), bytes);
-        }
+        let values = [
+            (Builtin::DataSent.id(), sent as f64),
+            (Builtin::DataReceived.id(), received as f64),
+            (Builtin::IterationDuration.id(), iteration.unwrap_or_default()),
+            (Builtin::Iterations.id(), 1.0),
+        ];
+        let counted = if iteration.is_some() { &values[..] } else { &values[..2] };
+        self.lane.emit_all(counted, &*self.tags_now());
     }
 
     /// A URL, which may be one that it has asked for lately.

@@ -18,7 +18,7 @@ pub(super) fn install<'js>(native: &Object<'js>, vu: &Rc<Vu>) -> Result<()> {
     set(native, "abort", move |ctx: Ctx<'js>, reason: String| {
         own.lane.run.stop(Stop::Script(reason));
         own.ended.set(true);
-        own.kill_at(Some(Instant::now()));
+        own.kill_at(Some(own.lane.reactor.now()));
         Err::<(), _>(interrupted(&ctx))
     })?;
     let own = Rc::clone(vu);

@@ -9,7 +9,7 @@ use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 use super::super::vu::Vu;
 use super::{interrupted, not_in_init, set, text};
 use crate::metrics::{Builtin, TagList};
-use crate::script::tags::WithTags;
+use crate::script::tags::{CheckTags, WithTags};
 
 pub(super) fn install<'js>(native: &Object<'js>, vu: &Rc<Vu>) -> Result<()> {
     let of = || Rc::clone(vu);
@@ -78,10 +78,8 @@ fn check<'js>(
             return Err(error.unwrap_or_else(|| interrupted(ctx)));
         }
         vu.lane.checks.borrow_mut().count(&vu.group.borrow(), &name, passed);
-        if named {
-            own.set("check", &name);
-        }
-        let tags = WithTags { base: &base, own: &own };
+        let tags =
+            CheckTags { of: WithTags { base: &base, own: &own }, check: named.then_some(name.as_str()) };
         vu.lane.emit(Builtin::Checks.id(), f64::from(u8::from(passed)), &tags);
         if let Some(error) = error {
             return Err(error);
