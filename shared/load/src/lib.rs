@@ -16,6 +16,7 @@ mod fiber;
 mod http;
 mod limits;
 mod log;
+mod md5;
 mod metrics;
 mod options;
 mod output;

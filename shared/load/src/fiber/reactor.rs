@@ -344,6 +344,11 @@ impl Reactor {
         }
     }
 
+    /// How late fibers went on, so far.
+    pub(crate) fn lag(&self) -> Lag {
+        self.lag.borrow().clone()
+    }
+
     /// How late fibers went on, so far; counting begins anew.
     pub(crate) fn take_lag(&self) -> Lag {
         std::mem::take(&mut *self.lag.borrow_mut())

@@ -14,6 +14,7 @@ use super::plan::shares;
 use super::service::{Failed, Service};
 use super::worker::{News, Worker};
 use super::{Settings, Status, Verdict};
+use crate::fiber::Lag;
 use crate::http::Network;
 use crate::limits::Limits;
 use crate::log::Log;
@@ -288,7 +289,7 @@ fn open_sinks(
 struct Total {
     store: Store,
     checks: Checks,
-    lag: crate::fiber::Lag,
+    lag: Lag,
     duration: Duration,
 }
 
@@ -297,8 +298,8 @@ struct Watch<'a> {
     run: &'a Arc<Run>,
     heard: &'a Receiver<News>,
     loops: usize,
-    so_far: HashMap<usize, Store>,
-    done: Vec<(Store, Checks, crate::fiber::Lag)>,
+    so_far: HashMap<usize, (Store, Lag)>,
+    done: Vec<(Store, Checks, Lag)>,
     /// What is known of the VUs, each second.
     own: Store,
     empty: Store,
@@ -364,7 +365,7 @@ impl<'a> Watch<'a> {
         let mut total = Total {
             store: std::mem::replace(&mut self.own, self.empty.clone()),
             checks: Checks::default(),
-            lag: crate::fiber::Lag::default(),
+            lag: Lag::default(),
             duration,
         };
         for (store, checks, lag) in self.done.drain(..) {
@@ -384,7 +385,7 @@ impl<'a> Watch<'a> {
     fn take(&mut self, news: News) {
         match news {
             News::Ready => {}
-            News::SoFar { loop_, store } => drop(self.so_far.insert(loop_, *store)),
+            News::SoFar { loop_, store, lag } => drop(self.so_far.insert(loop_, (*store, *lag))),
             News::Done { store, checks, lag } => self.done.push((*store, checks, *lag)),
         }
     }
@@ -399,7 +400,7 @@ impl<'a> Watch<'a> {
             self.own.add(id, number, now, &NoTags);
         }
         let mut so_far = self.empty.clone();
-        self.so_far.values().for_each(|store| so_far.merge(store));
+        self.so_far.values().for_each(|(store, _)| so_far.merge(store));
         self.done.iter().for_each(|(store, ..)| so_far.merge(store));
         self.abort_if_crossed(&so_far, begun.elapsed());
         self.tell(&so_far, begun.elapsed());
@@ -423,6 +424,8 @@ impl<'a> Watch<'a> {
         let figure = |id: crate::metrics::MetricId, name| {
             so_far.sink(id).and_then(|sink| sink.figure(name, 1.0)).unwrap_or(0.0)
         };
+        let mut lag = Lag::default();
+        self.so_far.values().for_each(|(_, late)| lag.0.merge(&late.0));
         let requests = figure(Builtin::HttpReqs.id(), "count");
         let progress =
             self.run.options.scenarios.iter().zip(&self.run.progress).map(|(options, progress)| {
@@ -445,6 +448,7 @@ impl<'a> Watch<'a> {
             scenarios: progress.collect(),
             requests_per_second: requests - self.requests,
             p95_ms: figure(Builtin::HttpReqDuration.id(), "p(95)"),
+            lag_ms: lag.0.quantile(0.99),
             failed: figure(Builtin::HttpReqFailed.id(), "rate"),
         });
         self.requests = requests;

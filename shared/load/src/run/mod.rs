@@ -108,6 +108,8 @@ pub struct Status {
     pub requests_per_second: f64,
     /// The 95th percentile of all requests' durations, in milliseconds.
     pub p95_ms: f64,
+    /// How late the generator itself was in one of a hundred wake-ups, in milliseconds.
+    pub lag_ms: f64,
     /// The share of requests that failed.
     pub failed: f64,
 }

@@ -21,7 +21,7 @@ pub(crate) enum News {
     /// All of its VUs are made.
     Ready,
     /// What it has counted so far.
-    SoFar { loop_: usize, store: Box<Store> },
+    SoFar { loop_: usize, store: Box<Store>, lag: Box<Lag> },
     /// It is done.
     Done { store: Box<Store>, checks: Checks, lag: Box<Lag> },
 }
@@ -217,7 +217,8 @@ impl Crew {
             if begun && watched && now.duration_since(reported) >= REPORT {
                 reported = now;
                 let store = Box::new(self.lane.store.borrow().clone());
-                let _ = news.send(News::SoFar { loop_: number, store });
+                let _ =
+                    news.send(News::SoFar { loop_: number, store, lag: Box::new(self.lane.reactor.lag()) });
             }
             self.lane.reactor.park(Some(now + LOOK));
         }

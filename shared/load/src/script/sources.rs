@@ -7,18 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::raw::Bytecode;
 
 /// The engine's own modules.
-const BUILTIN: [(&str, &str); 7] = [
+const BUILTIN: [(&str, &str); 8] = [
     ("k6", include_str!("modules/k6.js")),
     ("k6/http", include_str!("modules/http.js")),
     ("k6/metrics", include_str!("modules/metrics.js")),
     ("k6/execution", include_str!("modules/execution.js")),
     ("k6/data", include_str!("modules/data.js")),
+    ("k6/crypto", include_str!("modules/crypto.js")),
     ("k6/encoding", include_str!("modules/encoding.js")),
     ("k6/timers", include_str!("modules/timers.js")),
 ];
 
 /// Modules of k6 that are not here, and what to do instead.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 8] = [
     ("k6/net/grpc", "gRPC is not supported: run this script with k6"),
     ("k6/browser", "there is no browser: test pages with k6, and their requests here"),
     ("k6/experimental/browser", "there is no browser: test pages with k6, and their requests here"),
@@ -26,7 +27,6 @@ const REFUSED: [(&str, &str); 9] = [
     ("k6/websockets", "WebSockets are not supported: run this script with k6"),
     ("k6/experimental/websockets", "WebSockets are not supported: run this script with k6"),
     ("k6/html", "HTML is not parsed: use regular expressions on the body"),
-    ("k6/crypto", "hashes are not supported yet: compute them before the run, and open() them"),
     ("k6/x/", "extensions of k6 are not supported: run this script with the k6 that has them"),
 ];
 

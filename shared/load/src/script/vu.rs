@@ -183,6 +183,8 @@ impl Vu {
     /// Called again and again while JavaScript runs: whether it shall stop.
     pub(crate) fn interrupt(&self) -> bool {
         if self.is_killed_at(Instant::now()) {
+            // So that everybody sees it, whenever they last went on.
+            self.kill_at.set(Some(self.lane.reactor.now()));
             self.busy.set(true);
             return true;
         }

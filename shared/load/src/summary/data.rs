@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
+use crate::md5::{hex, md5};
 use crate::metrics::{Builtin, Counted, Kind, Sink};
 use crate::options::Thresholds;
 use crate::output::number;
@@ -132,7 +133,7 @@ fn flat_group(tree: &Tree) -> Value {
 
 /// k6 names groups and checks by the MD5 of their path.
 fn id(path: &str) -> String {
-    super::format::md5_hex(path.as_bytes())
+    hex(&md5(path.as_bytes()))
 }
 
 /// Whether the run made requests.

@@ -1,6 +1,5 @@
 //! Figures and names as summaries write them.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::output::Output;
@@ -80,55 +79,6 @@ pub(super) fn clock(duration: Duration) -> String {
     }
 }
 
-/// MD5 (RFC 1321) in hexadecimal digits: a name, and no secret.
-pub(super) fn md5_hex(input: &[u8]) -> String {
-    let mut padded = input.to_vec();
-    padded.push(0x80);
-    while padded.len() % 64 != 56 {
-        padded.push(0);
-    }
-    padded.extend_from_slice(&(input.len() as u64 * 8).to_le_bytes());
-    let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    for block in padded.chunks_exact(64) {
-        let word = |n: usize| {
-            u32::from_le_bytes([block[n * 4], block[n * 4 + 1], block[n * 4 + 2], block[n * 4 + 3]])
-        };
-        let [mut a, mut b, mut c, mut d] = state;
-        for round in 0..64_usize {
-            let (mixed, place) = match round / 16 {
-                0 => ((b & c) | (!b & d), round),
-                1 => ((d & b) | (!d & c), (5 * round + 1) % 16),
-                2 => (b ^ c ^ d, (3 * round + 5) % 16),
-                _ => (c ^ (b | !d), (7 * round) % 16),
-            };
-            let sum = a.wrapping_add(mixed).wrapping_add(constant(round)).wrapping_add(word(place));
-            (a, d, c) = (d, c, b);
-            b = b.wrapping_add(sum.rotate_left(SHIFTS[round / 16][round % 4]));
-        }
-        for (part, added) in state.iter_mut().zip([a, b, c, d]) {
-            *part = part.wrapping_add(added);
-        }
-    }
-    state.iter().flat_map(|part| part.to_le_bytes()).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
-
-/// The whole part of the sine of each step, by 2^32.
-fn constant(round: usize) -> u32 {
-    let step = f64::from(u32::try_from(round).unwrap_or(0) + 1);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "below 2^32, and not negative"
-    )]
-    let constant = (step.sin().abs() * 4_294_967_296.0) as u32;
-    constant
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,13 +99,5 @@ mod tests {
         assert_eq!((bytes(2_706.0), bytes(420.0)), ("2.7 kB".to_owned(), "420 B".to_owned()));
         assert_eq!(percent(0.999_999), "99.99%");
         assert_eq!(clock(Duration::from_millis(3_020)), "00m03.0s");
-    }
-
-    #[test]
-    fn md5_is_that_of_its_standard() {
-        assert_eq!(md5_hex(b""), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(md5_hex(b"message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
-        assert_eq!(md5_hex(b"::outer"), "c34b428ee7255085dfe7fef53d3394d5");
-        assert_eq!(md5_hex(&[b'a'; 119]).len(), 32);
     }
 }

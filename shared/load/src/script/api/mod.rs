@@ -1,6 +1,7 @@
 //! k6's API, as functions that the engine's own modules (`modules/*.js`) find under one object.
 
 mod cookies;
+mod crypto;
 mod data;
 mod encoding;
 mod execution;
@@ -33,6 +34,7 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, vu: &Rc<Vu>) -> Result<Object<'js>> {
     execution::install(&native, vu)?;
     data::install(&native, vu)?;
     encoding::install(&native)?;
+    crypto::install(&native)?;
     timers::install(&native, vu)?;
     Ok(native)
 }
