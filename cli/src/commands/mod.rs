@@ -13,6 +13,7 @@ mod events;
 mod find;
 mod findings;
 mod init;
+mod load;
 mod logs;
 mod print;
 mod replay;
@@ -61,6 +62,7 @@ fn run(command: Command, global: &Global) -> Result<ExitCode> {
     match command {
         Command::Check(args) => return check::run(&args, output),
         Command::Replay(args) => return wait(replay::run(&client()?, &args, output)),
+        Command::Load(command) => return wait(load::run(command)),
         Command::Demo(args) => return wait(demo::run(&args, output)),
         Command::Up(args) => up::up(args, global),
         Command::Backup(args) => backup::backup(args, global),

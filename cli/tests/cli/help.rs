@@ -13,7 +13,7 @@ fn the_help_tells_every_command_and_the_first_steps() {
 #[test]
 fn every_command_has_help() {
     let folder = folder(&[]);
-    let commands = "demo init check up status timeline replay dora findings logs events approve reject release-digest rollback stop resume down backup restore eks completions";
+    let commands = "demo init check up status timeline replay dora findings logs events approve reject release-digest rollback stop resume down backup restore load eks completions";
     for command in commands.split(' ') {
         let said = longshore(folder.path(), &[command, "--help"]);
         assert_eq!(said.status, 0, "{command}");

@@ -6,6 +6,7 @@ mod check;
 mod errors;
 mod help;
 mod init;
+mod load;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -7,6 +7,7 @@
 
 mod clock;
 mod document;
+mod engine;
 mod history;
 mod host;
 mod http;
@@ -49,6 +50,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "registry", run: registry::run },
     Bench { name: "proxy", run: proxy::run },
     Bench { name: "simulator", run: simulator::run },
+    Bench { name: "load", run: engine::run },
     Bench { name: "lambda", run: lambda::run },
 ];
 

