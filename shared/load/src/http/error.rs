@@ -108,6 +108,12 @@ impl HttpError {
             rustls::Error::InvalidCertificate(
                 Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
             ) => Self::OtherName,
+            // One that signed itself, and may sign others: nobody else vouches for it.
+            rustls::Error::InvalidCertificate(Certificate::Other(other))
+                if other.to_string().contains("CaUsedAsEndEntity") =>
+            {
+                Self::UnknownAuthority
+            }
             other => Self::Tls(other.to_string()),
         }
     }
