@@ -69,15 +69,20 @@ impl Worker {
                 checks: RefCell::default(),
                 samples: Samples::new(&self.sinks).map(RefCell::new),
             });
-            let crew =
-                Rc::new(Crew { lane: Rc::clone(&lane), seats: RefCell::default(), loading: Cell::new(0) });
+            let crew = Rc::new(Crew {
+                lane: Rc::clone(&lane),
+                seats: RefCell::default(),
+                loading: Cell::new(0),
+                lag: RefCell::default(),
+            });
             self.spawn_all(&crew)?;
             reactor.run()?;
             if let Some(samples) = &lane.samples {
                 samples.borrow_mut().flush();
             }
             let (store, checks) = (lane.store.borrow().clone(), lane.checks.borrow().clone());
-            let news = News::Done { store: Box::new(store), checks, lag: Box::new(reactor.take_lag()) };
+            let lag = crew.lag.take().unwrap_or_default();
+            let news = News::Done { store: Box::new(store), checks, lag: Box::new(lag) };
             // Who does not listen any more does not want to know.
             let _ = self.news.send(news);
             Ok(())
@@ -134,6 +139,8 @@ struct Crew {
     seats: RefCell<Vec<Rc<Seat>>>,
     /// VUs whose script is not loaded yet.
     loading: Cell<usize>,
+    /// How late the loop was until all VUs had done their work.
+    lag: RefCell<Option<Lag>>,
 }
 
 impl Crew {
@@ -167,6 +174,8 @@ impl Crew {
             if self.await_begin() {
                 live(seat, script);
             }
+            seat.over.set(true);
+            self.await_end();
         });
         loaded(self);
         seat.over.set(true);
@@ -191,6 +200,13 @@ impl Crew {
         }
     }
 
+    /// Waits until nobody has anything to do: to take a runtime apart takes time that others would miss.
+    fn await_end(&self) {
+        while self.lag.borrow().is_none() {
+            let _ = self.lane.reactor.park(None);
+        }
+    }
+
     /// Reports once VUs are made, each second, and ends all when the run is stopped.
     fn watch(&self, news: &Sender<News>, number: usize, watched: bool) {
         let (mut ready, mut begun, mut reported) = (false, false, Instant::now());
@@ -209,6 +225,8 @@ impl Crew {
             }
             let over = self.seats.borrow().iter().all(|seat| seat.over.get());
             if ready && over && (begun || self.lane.run.is_stopping()) {
+                *self.lag.borrow_mut() = Some(self.lane.reactor.take_lag());
+                self.wake_all(Wake::Told);
                 return;
             }
             if self.lane.run.is_stopping() {
