@@ -236,7 +236,11 @@ pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
     let modules = MODULES.iter().map(|module| module.path(context));
     let from_go = FROM_GO.iter().map(|command| command.path(context));
-    let all = unpacked.chain(modules).chain(from_go).chain([K6.path(context), TRIVY.path(context), TRIVY_DB.path(context)]);
+    let all = unpacked.chain(modules).chain(from_go).chain([
+        K6.path(context),
+        TRIVY.path(context),
+        TRIVY_DB.path(context),
+    ]);
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
