@@ -51,6 +51,7 @@ pub(crate) fn faults(
         if tip_runs
             && refused
             && !closed(&events, &workload, &digest)
+            && !stays(&events, &workload, &digest)
             && !could_not_go_back(&events, &workload)
         {
             wrong.push(format!("{} of {service} runs although it is quarantined", digest.hex()));
@@ -79,6 +80,79 @@ pub(crate) fn scans(journal: &MemoryJournal, scanner: &FakeScanner) -> Vec<Strin
         let truth = scanner.truth(digest);
         if said != Some(truth) {
             wrong.push(format!("{said:?} was said of the image {}, which is {truth:?}", digest.hex()));
+        }
+    }
+    wrong
+}
+
+/// It changed what cannot be taken back, and so was left as it is.
+fn stays(events: &[Event], workload: &Workload, digest: &Digest) -> bool {
+    events.iter().any(|event| match &event.data {
+        Data::DeploymentFinished(fact) => {
+            let why = fact.failure.as_deref().unwrap_or_default();
+            is_of(workload, &fact.environment, &fact.service)
+                && fact.to == *digest
+                && why.starts_with("left as it is")
+                && why.contains("no_rollback_past")
+        }
+        _ => false,
+    })
+}
+
+/// The first digits of what was bad and left as it is.
+pub(crate) fn stayed(journal: &MemoryJournal) -> Vec<String> {
+    let events = journal.events();
+    let ended = events.iter().filter_map(|event| match &event.data {
+        Data::DeploymentFinished(fact) => Some(fact),
+        _ => None,
+    });
+    let stayed =
+        ended.filter(|fact| fact.failure.as_deref().is_some_and(|why| why.contains("no_rollback_past")));
+    stayed.map(|fact| fact.to.hex()[..8].to_owned()).collect()
+}
+
+/// What had traffic and brought migrations was never taken back to a release without them, nor did anybody go back so.
+pub(crate) fn past(journal: &MemoryJournal, git: &FakeGit) -> Vec<String> {
+    let events = journal.events();
+    let migrations = |digest: &Digest| -> Vec<String> {
+        let commit = events.iter().find_map(|event| match &event.data {
+            Data::ImagePushed(image) if image.digest == *digest => image.commit.clone(),
+            _ => None,
+        });
+        let tree = commit.map(|commit| git.tree(&commit)).unwrap_or_default();
+        tree.into_keys().filter(|path| path.starts_with("web/migrations/")).collect()
+    };
+    let lacks = |older: &Digest, newer: &Digest| {
+        let known = migrations(older);
+        migrations(newer).iter().any(|path| !known.contains(path))
+    };
+    let asked = |event: &Event| {
+        let is_cause = |cause: &&Event| event.link.cause.as_ref() == Some(&cause.id);
+        events.iter().find(is_cause).is_some_and(|cause| matches!(cause.data, Data::RequestMade(_)))
+    };
+    let mut wrong = Vec::new();
+    let mut rollouts: HashMap<&str, (&Digest, &Digest, bool)> = HashMap::new();
+    for event in events.iter().filter(|event| event.subject.ends_with("/web")) {
+        match &event.data {
+            Data::DeploymentStarted(fact) => {
+                let Some(from) = &fact.from else { continue };
+                if asked(event) && lacks(&fact.to, from) {
+                    wrong.push(format!("{} went back past what {} changed", fact.deployment, from.hex()));
+                }
+                if !asked(event) {
+                    rollouts.insert(&fact.deployment, (from, &fact.to, false));
+                }
+            }
+            Data::DeploymentAdvanced(fact) if fact.weight > 0 => {
+                rollouts.entry(&fact.deployment).and_modify(|(_, _, traffic)| *traffic = true);
+            }
+            Data::DeploymentFinished(fact) if fact.outcome == DeploymentOutcome::RolledBack => {
+                let Some((from, to, true)) = rollouts.get(fact.deployment.as_str()) else { continue };
+                if lacks(from, to) {
+                    wrong.push(format!("{} was taken back past what it changed", fact.deployment));
+                }
+            }
+            _ => {}
         }
     }
     wrong

@@ -59,6 +59,10 @@ pub(crate) struct Script {
     next: Timestamp,
     made: Vec<CommitId>,
     said: usize,
+    /// One good release after another changes what cannot be taken back.
+    migrates: bool,
+    /// Somebody asks to go back once all is done.
+    last_word: bool,
 }
 
 /// The repository.
@@ -101,18 +105,23 @@ impl Script {
             next,
             made: Vec::new(),
             said: 0,
+            migrates: seed % 7 == 3,
+            last_word: seed % 7 == 3,
         }
     }
 
     /// When people act next.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        (self.left > 0 || !self.journal.stopped().is_empty()).then_some(self.next)
+        (self.left > 0 || self.last_word || !self.journal.stopped().is_empty()).then_some(self.next)
     }
 
     /// What people do now; the events that webhooks tell of it.
     pub(crate) fn act(&mut self, now: Timestamp) -> Vec<Event> {
         if self.next().is_none_or(|next| next > now) {
             return Vec::new();
+        }
+        if self.left == 0 && std::mem::take(&mut self.last_word) {
+            return vec![self.request(RequestKind::RollBack, "local/web")];
         }
         if self.left == 0 {
             // Nobody leaves while something is stopped.
@@ -123,7 +132,14 @@ impl Script {
         // A burst, or after a while.
         let wait = if self.rng.chance(400) { self.rng.below(50) } else { self.rng.below(20_000) };
         self.next = now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or(0));
+        if self.left == 0 && self.last_word {
+            self.next = now + SignedDuration::from_mins(2);
+        }
         match self.rng.below(15) {
+            _ if self.migrates => {
+                self.next += SignedDuration::from_secs(20);
+                self.push()
+            }
             0 if self.made.len() > 1 => self.force(),
             1 if self.made.len() > 1 => vec![self.roll_back()],
             2 if self.made.len() > 1 => vec![self.stop()],
@@ -310,10 +326,11 @@ impl Script {
                 continue;
             }
             let kind = match self.rng.below(10) {
-                0 | 1 => "bad",
+                0 | 1 if !self.migrates => "bad",
                 _ => "good",
             };
-            let inside = INSIDE.get(self.rng.below(12)).map_or("clean", |(word, _)| word);
+            let inside = INSIDE.get(self.rng.below(12)).filter(|_| !self.migrates);
+            let inside = inside.map_or("clean", |(word, _)| word);
             let under = match &self.metrics {
                 Some(_) => UNDER.get(self.rng.below(12)).map_or("fast", |(word, _)| word),
                 None => "fast",
@@ -324,6 +341,10 @@ impl Script {
             let of = BlobRef::of(&number.to_le_bytes()).0;
             let content = format!("{kind} {inside} {under} {unsigned} {}", of.hex());
             tree.insert(format!("{service}/main.rs"), content);
+            let rest = number / 256;
+            if rest.is_multiple_of(4) || self.migrates && rest.is_multiple_of(2) {
+                tree.insert(format!("{service}/migrations/{}", &of.hex()[..8]), String::new());
+            }
             tree.remove(&format!("{service}/broken"));
             if self.rng.chance(70) {
                 tree.insert(format!("{service}/broken"), String::new());

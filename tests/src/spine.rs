@@ -54,6 +54,7 @@ name = "web"
 repository = "shop"
 test = ["true"]
 watch = ["web/**"]
+no_rollback_past = ["web/migrations/**"]
 [[environment]]
 name = "local"
 services = ["*"]
@@ -181,6 +182,8 @@ pub enum Mutation {
     GateOnce,
     /// `deploy` judges the calendar by the time of events.
     Early,
+    /// `deploy` takes everything for what can be taken back.
+    AllGoesBack,
 }
 
 /// What to run.
@@ -266,7 +269,10 @@ pub fn run(run: &Run) -> Report {
     if is_windowed(run.seed) {
         wrong.extend(invariants::windows(journal));
     }
-    wrong.extend(metrics.wrong());
+    wrong.extend(invariants::past(journal, git));
+    let stayed = invariants::stayed(journal);
+    let bad = metrics.wrong().into_iter().filter(|line| !stayed.iter().any(|hex| line.starts_with(hex)));
+    wrong.extend(bad);
     wrong.extend(invariants::verifications(journal));
     wrong.extend(invariants::reports(journal, forge));
     if !outcome.rested {
@@ -289,7 +295,10 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         Some(Mutation::World(hole)) => Some(hole),
         _ => None,
     };
-    let policy = POLICIES[variant(run.seed)].clone();
+    let mut policy = POLICIES[variant(run.seed)].clone();
+    if run.mutation == Some(Mutation::AllGoesBack) {
+        Arc::make_mut(&mut policy).services.iter_mut().for_each(|service| service.no_rollback_past = None);
+    }
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));

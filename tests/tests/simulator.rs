@@ -127,6 +127,12 @@ fn a_window_that_is_judged_by_the_time_of_an_event_is_found() {
 }
 
 #[test]
+fn going_back_past_what_cannot_be_taken_back_is_found() {
+    is_found(Mutation::AllGoesBack, "went back past");
+    is_found(Mutation::AllGoesBack, "was taken back past");
+}
+
+#[test]
 fn a_signature_of_another_image_that_counts_is_found() {
     is_found(Mutation::World(Hole::AnySignature), "nobody who may had signed it");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use longshore_events::types::RequestMade;
+use longshore_events::types::{RequestKind, RequestMade};
 use longshore_events::{ChainId, Digest, Event, EventId, InvalidName, Link};
 use longshore_ports::PortError;
 use longshore_ports::journal::{Commit, CommitError, Open, SwitchWrite};
@@ -40,7 +40,7 @@ impl Console {
         for (what, given, names) in known {
             if let Some(given) = given.filter(|given| !names.contains(given)) {
                 let why = format!("there is no {what} {given:?}; there are: {}", names.join(", "));
-                return Err(Refused::unusable("LS0220", why));
+                return Err(Refused::unusable("LS0221", why));
             }
         }
         Ok(())
@@ -51,9 +51,9 @@ impl Console {
             .check_target(asked.what, &asked.target)
             .map_err(|why| Refused::unusable("LS0210", why))?;
         checked(&[("who", Some(who)), ("why", asked.why.as_deref())])?;
-        let to = match &asked.to {
-            Some(to) => Some(self.release_before(&asked.target, to).await?),
-            None => None,
+        let to = match asked.what {
+            RequestKind::RollBack => self.release_before(&asked.target, asked.to.as_deref()).await?,
+            RequestKind::Stop | RequestKind::Resume => None,
         };
         let now = self.clock.now();
         let id = format!("console/{}/{}", asked.target, now.as_nanosecond());
@@ -79,21 +79,18 @@ impl Console {
         Ok(RequestTaken { id, note: None })
     }
 
-    /// The release of a service that ran before and whose digest begins so.
-    async fn release_before(&self, target: &str, to: &str) -> Result<Digest, Refused> {
-        let begins = digits(to)?;
+    /// The release of a service that ran before and whose digest begins so; `None` is the one before. `deploy` looks once more.
+    async fn release_before(&self, target: &str, to: Option<&str>) -> Result<Option<Digest>, Refused> {
         let ask = Open { function: "deploy".into(), unit: target.to_owned(), ..Open::default() };
         let state = self.journal.open(&ask).await?.unit.map(|row| row.state).unwrap_or_default();
         let deployed: Deployed = serde_json::from_str(&state).unwrap_or_default();
-        let before: BTreeSet<Digest> = deployed.before().cloned().collect();
-        let meant: Vec<_> = before.iter().filter(|digest| digest.hex().starts_with(begins)).collect();
-        if let [digest] = meant.as_slice() {
-            return Ok((*digest).clone());
-        }
-        let known: Vec<_> = before.iter().map(|digest| &digest.hex()[..12]).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let why = format!("{target} has no such release to go back to; those that ran before: {known}");
-        Err(Refused::unusable("LS0219", why))
+        let to = to.map(|to| named(target, &deployed, to)).transpose()?;
+        // What is on its way in may go back out.
+        let way = deployed.in_the_way(to.as_ref()).filter(|_| deployed.rollout.is_none());
+        way.map_or(Ok(to), |past| {
+            let why = format!("{target} cannot go back: {past} declares no_rollback_past; fix forward");
+            Err(Refused::unusable("LS0220", why))
+        })
     }
 
     /// Commits an event, unless it is there, and tells the bus.
@@ -109,4 +106,18 @@ impl Console {
         }
         Ok(())
     }
+}
+
+/// The release that ran before and whose digest begins so.
+fn named(target: &str, deployed: &Deployed, to: &str) -> Result<Digest, Refused> {
+    let begins = digits(to)?;
+    let before: BTreeSet<Digest> = deployed.before().cloned().collect();
+    let meant: Vec<_> = before.iter().filter(|digest| digest.hex().starts_with(begins)).collect();
+    if let [digest] = meant.as_slice() {
+        return Ok((*digest).clone());
+    }
+    let known: Vec<_> = before.iter().map(|digest| &digest.hex()[..12]).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let why = format!("{target} has no such release to go back to; those that ran before: {known}");
+    Err(Refused::unusable("LS0219", why))
 }

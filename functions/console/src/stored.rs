@@ -44,9 +44,19 @@ pub(crate) struct Known {
     pub(crate) image: ImageRef,
     #[serde(default)]
     pub(crate) commit: Option<CommitId>,
+    #[serde(default)]
+    no_rollback_past: bool,
 }
 
 impl Deployed {
+    /// A release that nothing goes back past, between the one that runs and that one; without one, and the one before.
+    pub(crate) fn in_the_way(&self, to: Option<&Digest>) -> Option<String> {
+        let older =
+            self.previous.iter().take_while(|release| to.is_some_and(|to| release.image.digest != *to));
+        let way = self.current.iter().chain(older).find(|release| release.no_rollback_past)?;
+        Some(way.commit.as_ref().map_or(&way.image.digest.hex()[..12], |commit| commit.short()).to_owned())
+    }
+
     /// The digests of the good releases before the one that runs.
     pub(crate) fn before(&self) -> impl Iterator<Item = &Digest> {
         self.previous.iter().map(|release| &release.image.digest)
@@ -66,6 +76,33 @@ mod tests {
     use serde::de::IgnoredAny;
 
     use super::*;
+
+    #[test]
+    fn what_nothing_goes_back_past_is_in_the_way_of_all_that_is_older() {
+        let digest = |n: u8| Digest::new(format!("sha256:{n:064x}")).unwrap();
+        let release = |n: u8, past: bool| {
+            let image = format!("shop@{}", digest(n));
+            serde_json::json!({ "release": n, "image": image, "no_rollback_past": past })
+        };
+        let deployed = |current: bool, before: bool| -> Deployed {
+            let previous = [release(2, before), release(1, false)];
+            serde_json::from_value(
+                serde_json::json!({ "current": release(3, current), "previous": previous }),
+            )
+            .unwrap()
+        };
+        let way = Some("000000000000".to_owned());
+        let free = deployed(false, false);
+        assert_eq!((free.in_the_way(None), free.in_the_way(Some(&digest(1)))), (None, None));
+        let before = deployed(false, true);
+        assert_eq!(
+            (before.in_the_way(None), before.in_the_way(Some(&digest(2)))),
+            (None, None),
+            "back to it"
+        );
+        assert_eq!(before.in_the_way(Some(&digest(1))), way);
+        assert_eq!(deployed(true, false).in_the_way(None), way);
+    }
 
     #[test]
     fn what_deploy_stored_in_any_release_is_shown() {

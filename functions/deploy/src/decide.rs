@@ -5,7 +5,7 @@ use longshore_events::{
     Link,
     types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
 };
-use longshore_frame::{At, Cause, Decision, Lease, span};
+use longshore_frame::{At, Cause, Decision, Lease, Said, span};
 use longshore_policy::{Closed, Environment, Probe, Service};
 use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
@@ -236,6 +236,7 @@ fn begin(context: &Context<'_>, state: State, target: &Candidate, generation: u6
         image: target.image.clone(),
         commit: target.commit.clone(),
         proven: target.proven,
+        no_rollback_past: context.seen.past.contains(&target.image.digest),
         run: run_spec(context.service),
         link: target.link.clone(),
     };
@@ -264,6 +265,7 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
         shifted_at: None,
         boot_ms: None,
         requested,
+        stays: None,
         to,
     };
     decided = decided.say(context.subject(), &rollout.to.link, fact);
@@ -276,6 +278,12 @@ fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, lin
     let reason = format!("{} asked to roll back{why}", request.who);
     let choice = context.choose(&state);
     match state.rollout.take() {
+        Some(rollout) if rollout.is_past() => {
+            let refused = cannot_go_back(context, &state, &rollout.to, &link);
+            let mut decided = rollout::advance(context, state, rollout, choice);
+            decided.facts.push(refused);
+            decided
+        }
         Some(rollout) if matches!(rollout.stage, Stage::Start | Stage::Step(_) | Stage::Shift) => {
             let back_to = rollout.from.as_ref().map(|release| &release.image.digest);
             if request.to.is_some() && request.to.as_ref() != back_to {
@@ -298,6 +306,12 @@ fn go_back(context: &Context<'_>, mut state: State, asked: Asked) -> Decided {
     let (Some(bad), Some(place)) = (state.current.clone(), state.previous.iter().position(wanted)) else {
         return nothing_before(context, state, &asked);
     };
+    if let Some(release) = state.in_the_way(place).cloned() {
+        let refused = cannot_go_back(context, &state, &release, &asked.link);
+        let mut decided = Decided { again: true, ..Decision::rest(state) };
+        decided.facts.push(refused);
+        return decided;
+    }
     let good = state.previous[place].clone();
     let generation = match context.at.lease {
         Lease::Free(generation) => generation,
@@ -313,6 +327,23 @@ fn go_back(context: &Context<'_>, mut state: State, asked: Asked) -> Decided {
     let to = Release { release: generation, link: asked.link.clone(), ..good };
     let decided = Decision::rest(state).say(subject, &asked.link, fact);
     start(context, decided, to, true)
+}
+
+/// Somebody asked to go back past a release that nothing goes back past: what runs goes on, and that is said.
+fn cannot_go_back(context: &Context<'_>, state: &State, past: &Release, link: &Link) -> Said {
+    let target = Candidate {
+        image: past.image.clone(),
+        commit: past.commit.clone(),
+        forced: false,
+        proven: past.proven,
+        fresh: false,
+        link: link.clone(),
+    };
+    let fact = DeploymentFinished {
+        failure: Some(format!("nothing goes back: {}", past.fix_forward())),
+        ..context.finished(state, &target, DeploymentOutcome::Refused)
+    };
+    Said { subject: context.subject(), link: link.clone(), data: fact.into() }
 }
 
 /// What else was heard of is looked at again: it may be what to run.

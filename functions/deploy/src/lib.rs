@@ -11,12 +11,16 @@
 //! whatever the calendar says then, and going back is always allowed. What has to wait is begun when the calendar opens, if it
 //! still is what shall run.
 //!
+//! Nothing goes back past a release that changed what cannot be taken back (see `past.rs`), once it has the traffic: neither by
+//! itself, nor when somebody asks.
+//!
 //! An event only says look. What shall run is the image whose commit is the branch's tip when Git is asked (see
 //! `choose.rs`), never simply the last one heard of.
 
 mod choose;
 mod decide;
 mod measure;
+mod past;
 mod rollout;
 mod state;
 mod steps;
@@ -75,6 +79,9 @@ pub struct Seen {
     pub running: Observed,
     /// What is said of each digest in question.
     pub verdicts: Vec<Verdict>,
+    /// Images that nothing goes back past, once they have the traffic of the release that runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Digest>,
     /// What was measured at the step that is held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<Answer>,
@@ -202,7 +209,8 @@ impl Function for Deploy {
             verdicts.push(self.verdict(&workload, digest).await?);
         }
         let measured = self.measured(&workload, state).await;
-        Ok(Seen { tip, behind, tag, running, verdicts, measured })
+        let past = self.past(&workload, state, told, tip.as_ref()).await?;
+        Ok(Seen { tip, behind, tag, running, verdicts, past, measured })
     }
 
     fn decide(

@@ -47,7 +47,9 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         Stage::Start if newer.is_some() && (rollout.from.is_some() || !is_ready) => {
             give_way(context, decided, rollout)
         }
-        Stage::Step(_) if newer.is_some() && rollout.from.is_some() => give_way(context, decided, rollout),
+        Stage::Step(_) if newer.is_some() && rollout.from.is_some() && !rollout.is_past() => {
+            give_way(context, decided, rollout)
+        }
         _ if !reached => wish(context, decided, rollout),
         Stage::Start => started(context, decided, rollout, new.as_ref()),
         Stage::Step(held) => steps::held(context, decided, rollout, held, new.as_ref()),
@@ -136,9 +138,10 @@ fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decide
     decided.hold().wake(context.after(context.poll_ms))
 }
 
-/// It takes the service back to where it was good: out of this rollout, or because somebody asked for it.
+/// It takes the service back to where it was good: out of this rollout, or because somebody asked for it; or it moves no
+/// traffic where nothing can go back.
 fn is_restoring(rollout: &Rollout) -> bool {
-    rollout.requested || matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw)
+    rollout.requested || rollout.stays.is_some() || matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw)
 }
 
 /// The stop switch holds it, or nobody knows any more whether it may run.
@@ -198,9 +201,18 @@ pub(crate) fn back(context: &Context<'_>, decided: Decided, rollout: Rollout, re
 
 /// Takes the new release back. Its digest is free to come again: who closed the gate may open it.
 fn take_back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: String) -> Decided {
+    if rollout.is_past() {
+        return stay(context, decided, rollout, &reason);
+    }
     rollout.step += 1;
     rollout.stage = Stage::Back(reason);
     wish(context, decided, rollout)
+}
+
+/// It has the traffic, and nothing goes back past it: it keeps what it has, and that is said.
+fn stay(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: &str) -> Decided {
+    rollout.stays.get_or_insert_with(|| format!("left as it is: {reason}; {}", rollout.to.fix_forward()));
+    next(context, decided, rollout, Stage::Finish)
 }
 
 /// A newer release takes the place of one that has no traffic yet. That one goes first: nobody may find two releases
@@ -222,9 +234,14 @@ fn withdrawn(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> 
 
 fn arrived(context: &Context<'_>, mut decided: Decided, rollout: &Rollout) -> Decided {
     decided.state.arrived(rollout);
-    let outcome =
-        if rollout.requested { DeploymentOutcome::RolledBack } else { DeploymentOutcome::Succeeded };
-    let fact = finished(context, &decided.state, rollout, outcome);
+    let outcome = match (rollout.requested, &rollout.stays) {
+        (true, _) => DeploymentOutcome::RolledBack,
+        // It is not good, and so proves nothing to the next environment.
+        (false, Some(_)) => DeploymentOutcome::Superseded,
+        (false, None) => DeploymentOutcome::Succeeded,
+    };
+    let failure = rollout.stays.clone();
+    let fact = DeploymentFinished { failure, ..finished(context, &decided.state, rollout, outcome) };
     decided.again = true;
     decided.say(context.subject(), &rollout.to.link, fact)
 }
@@ -246,9 +263,18 @@ pub(crate) fn gave_up(context: &Context<'_>, mut state: State, error: &str) -> D
     let Some(rollout) = state.rollout.take() else { return Decision::rest(state) };
     let newer = context.seen.running.generation > rollout.generation;
     match rollout.stage {
-        Stage::Start | Stage::Step(_) | Stage::Shift | Stage::Finish if !newer => {
+        Stage::Start | Stage::Step(_) | Stage::Shift | Stage::Finish if !newer && !rollout.is_past() => {
             let reason = format!("it could not be applied: {error}");
             back(context, Decision::rest(state), rollout, reason)
+        }
+        _ if rollout.is_past() && !newer => {
+            state.arrived(&rollout);
+            let failure =
+                format!("left as it is: it could not be applied: {error}; {}", rollout.to.fix_forward());
+            let outcome = DeploymentOutcome::Superseded;
+            let failure = Some(failure);
+            let fact = DeploymentFinished { failure, ..finished(context, &state, &rollout, outcome) };
+            Decision::rest(state).say(context.subject(), &rollout.to.link, fact)
         }
         _ => {
             let failure = Some(format!("left as it is: {error}"));

@@ -100,6 +100,9 @@ pub struct Release {
     /// As in [`Candidate::proven`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<u64>,
+    /// It changed what cannot be taken back: nothing goes back past it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_rollback_past: bool,
     /// How it runs: kept, so that going back brings its settings back too.
     pub run: RunSpec,
     /// The link of what is said about it.
@@ -132,6 +135,9 @@ pub struct Rollout {
     /// Somebody asked to go back: `to` is an older release, and a good one.
     #[serde(default)]
     pub requested: bool,
+    /// It should have gone back, for this reason, and nothing goes back past it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<String>,
 }
 
 /// Where a rollout stands. Each stage is one wish to the outside.
@@ -164,7 +170,34 @@ pub struct Held {
     pub since: Option<Timestamp>,
 }
 
+impl Rollout {
+    /// It has the traffic, and nothing goes back past it.
+    pub(crate) fn is_past(&self) -> bool {
+        let has_traffic = match &self.stage {
+            Stage::Shift | Stage::Finish => true,
+            Stage::Step(held) => held.weight > 0,
+            Stage::Start | Stage::Back(_) | Stage::Withdraw => false,
+        };
+        has_traffic && self.to.no_rollback_past && !self.requested && self.from.is_some()
+    }
+}
+
+impl Release {
+    /// Why nothing goes back past it.
+    pub(crate) fn fix_forward(&self) -> String {
+        let name = self.commit.as_ref().map_or(&self.image.digest.hex()[..12], |commit| commit.short());
+        format!("{name} declares no_rollback_past: fix forward")
+    }
+}
+
 impl State {
+    /// A release that lies between the one that runs and an older one, by its place among those, and that nothing goes back
+    /// past.
+    pub(crate) fn in_the_way(&self, place: usize) -> Option<&Release> {
+        let newer = self.current.iter().chain(self.previous.iter().take(place));
+        newer.into_iter().find(|release| release.no_rollback_past)
+    }
+
     /// Remembers an image that was judged.
     pub(crate) fn heard(&mut self, image: &GateEvaluated, link: Link, now: Timestamp) {
         let candidate = Candidate {

@@ -21,7 +21,12 @@ const LONGEST_MS: u64 = 15_000;
 /// The stage after that of step `done`; `None` is before the first. A release with nothing to go back to, and one that
 /// somebody asked for, has all the traffic at once.
 pub(crate) fn following(context: &Context<'_>, rollout: &Rollout, done: Option<&Held>) -> Stage {
-    let number = done.map_or(0, |done| done.number + 1);
+    let mut number = done.map_or(0, |done| done.number + 1);
+    // A share of the traffic could not be taken back.
+    let is_share = |number| step(context, number).is_some_and(|step| !matches!(step.weight, 0 | 100));
+    while rollout.to.no_rollback_past && is_share(number) {
+        number += 1;
+    }
     let takes_steps = rollout.from.is_some() && !rollout.requested;
     let had = done.map_or(0, |done| done.weight);
     // Whoever changes the configuration meanwhile never takes traffic away by that.

@@ -259,7 +259,8 @@ fn service(keys: &Keys<'_>, names: &mut Names<'_>, repositories: &Names<'_>) -> 
     };
     let tag = keys.parsed("tag", rules::tag);
     let run = keys.table("run").and_then(|keys| run(&keys));
-    Some(Service { name: name?, source, image: image?, tag: tag?, run: run? })
+    let past = keys.all_or_globs("no_rollback_past");
+    Some(Service { name: name?, source, image: image?, tag: tag?, run: run?, no_rollback_past: past? })
 }
 
 fn note_not_built(keys: &Keys<'_>) -> Option<ServiceSource> {

@@ -222,6 +222,8 @@ pub struct Service {
     pub tag: String,
     /// How it runs.
     pub run: Run,
+    /// What cannot be taken back: nothing goes back past a release that changes any of it. `None` when all can.
+    pub no_rollback_past: Option<Watch>,
 }
 
 /// Where a service's source lives, and how it becomes an image.

@@ -9,6 +9,7 @@ use crate::fault::{Code, Faults, Wrong};
 use crate::policy::Probe;
 use crate::spec::{ALL, Kind, Need, Spec};
 use crate::suggest::{nearest, quoted};
+use crate::watch::{self, Watch};
 use crate::{rules, units};
 
 static EMPTY: Table<'static> = Table::new();
@@ -166,6 +167,23 @@ impl<'a> Keys<'a> {
     /// Texts that a rule gives their meaning.
     pub(crate) fn each<T>(&self, name: &str, rule: impl Fn(&str) -> Result<T, Wrong>) -> Option<Vec<T>> {
         all(self.texts(name)?.into_iter().map(|text| self.kept(text.span, rule(text.value))))
+    }
+
+    /// `true`, or globs; the inner `None` when neither is there.
+    #[expect(
+        clippy::option_option,
+        reason = "what is wrong is none, as everywhere here; and there may be neither"
+    )]
+    pub(crate) fn all_or_globs(&self, name: &str) -> Option<Option<Watch>> {
+        let Some(value) = self.table.get(name) else { return Some(None) };
+        match value.as_ref() {
+            ValueInner::Boolean(all) => Some(all.then(Watch::default)),
+            ValueInner::Array(_) => {
+                let globs = self.each(name, watch::glob)?;
+                Some((!globs.is_empty()).then(|| Watch::of(globs)))
+            }
+            _ => self.wrong_type(name, value),
+        }
     }
 
     pub(crate) fn command(&self, name: &str) -> Option<Vec<String>> {

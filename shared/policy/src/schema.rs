@@ -67,6 +67,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Count => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
         Kind::Texts => texts(),
         Kind::Command => json!({ "anyOf": [{ "type": "string" }, texts()] }),
+        Kind::TrueOrGlobs => json!({ "anyOf": [{ "type": "boolean" }, texts()] }),
         Kind::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::Probe(spec) => json!({ "anyOf": [{ "type": "string", "pattern": "^/" }, object(spec)] }),
         Kind::Table(spec) => Value::Object(object(spec)),

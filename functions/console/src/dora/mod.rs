@@ -39,7 +39,7 @@ impl Console {
         let from = asked.from.unwrap_or_else(|| until.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN));
         if from >= until {
             return Err(Refused::unusable(
-                "LS0220",
+                "LS0221",
                 format!("the window begins at {from}, and ends at {until}"),
             ));
         }

@@ -10,6 +10,7 @@ use longshore_policy::Policy;
 use longshore_ports::journal::Relied;
 use longshore_ports::{Observed, ObservedRelease, Phase, Workload};
 
+mod past;
 mod promotion;
 mod rollouts;
 mod rules;
@@ -102,6 +103,7 @@ impl Unit {
                 tag: None,
                 running: Observed::default(),
                 verdicts: Vec::new(),
+                past: Vec::new(),
                 measured: Vec::new(),
             },
             said: Vec::new(),

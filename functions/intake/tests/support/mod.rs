@@ -275,6 +275,7 @@ fn service(name: &str, image: &str) -> Service {
         source: None,
         image: ImageName::new(image).unwrap(),
         tag: "latest".into(),
+        no_rollback_past: None,
         run: Run { env: BTreeMap::new(), args: None, ready, health: None, drain_ms: 1, stop_ms: 1 },
     }
 }

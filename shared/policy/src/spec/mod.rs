@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Texts,
     /// A list of words, or one line for the shell.
     Command,
+    /// `true`, or globs.
+    TrueOrGlobs,
     /// A table of texts.
     Map,
     /// A path, or a table.
@@ -102,6 +104,7 @@ impl Kind {
             Self::Command => {
                 "a list of words, such as [\"npm\", \"ci\"], or one line for the shell in quotes"
             }
+            Self::TrueOrGlobs => "true, or a list of globs, such as [\"migrations/**\"]",
             Self::Map => "a table of texts, such as { KEY = \"value\" }",
             Self::Probe(_) => "a path in quotes, such as \"/healthz\", or a table",
             Self::Table(_) => "a table",

@@ -87,6 +87,13 @@ pub(crate) static SERVICE: Spec = Spec {
             "Where its image lies, without tag. Without it: the service's name.",
         ),
         key("tag", Kind::Text, Need::Text("latest"), "The tag that is followed, for an image from outside."),
+        key(
+            "no_rollback_past",
+            Kind::TrueOrGlobs,
+            Need::Optional,
+            "Globs of what cannot be taken back, such as migrations of a schema: nothing goes back past a release that \
+             changes any of it. true: past no release. Without it: to any.",
+        ),
         key("run", Kind::Table(&RUN), Need::Optional, "How it runs."),
     ],
 };

@@ -383,3 +383,14 @@ fn a_key_in_a_file_is_read_beside_the_configuration() {
     );
     assert_eq!(faults(&text)[0].code, Code::InvalidKey, "a text alone has no folder");
 }
+
+#[test]
+fn what_cannot_be_taken_back_is_all_or_globs() {
+    let of = |line: &str| check(&service(line), "f").unwrap().services[0].no_rollback_past.clone();
+    assert_eq!((of(""), of("no_rollback_past = false"), of("no_rollback_past = []")), (None, None, None));
+    assert!(of("no_rollback_past = true").unwrap().touched_by(["anything"]));
+    let globs = of("no_rollback_past = [\"db/*.sql\"]").unwrap();
+    assert!(globs.touched_by(["a", "db/1.sql"]) && !globs.touched_by(["a"]));
+    assert_one(&service("no_rollback_past = [\"/db\"]"), "LS0111", "/db");
+    assert_one(&service("no_rollback_past = \"db\""), "LS0103", "db");
+}

@@ -140,6 +140,7 @@ impl Yard {
             image: ImageName::new("api").unwrap(),
             tag: "latest".into(),
             run,
+            no_rollback_past: None,
         };
         Policy {
             host: Host { listen: free, proxy: free, data: ".".into(), max_body: 1, ref_check_ms: 1 },
