@@ -16,3 +16,6 @@ pub(crate) use connect::contains;
 pub(crate) use error::HttpError;
 pub(crate) use head::canonical;
 pub(crate) use url::Url;
+
+#[cfg(test)]
+mod properties;
