@@ -23,9 +23,11 @@ mod output;
 mod raw;
 mod run;
 mod script;
+mod slice;
 mod summary;
 
 pub use limits::Ceiling;
 pub use options::Overrides;
 pub use output::Output;
 pub use run::{Settings, Status, Verdict, Watcher, run};
+pub use slice::merge;

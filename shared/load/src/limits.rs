@@ -40,7 +40,7 @@ impl Limits {
     /// What would go above it.
     pub(crate) fn check(&self, options: &Options) -> Result<(), String> {
         use crate::options::Executor;
-        let total: u64 = options.scenarios.iter().map(|scenario| scenario.executor.max_vus()).sum();
+        let total = options.max_vus();
         if let Some(most) = self.ceiling.vus.filter(|most| total > *most) {
             return Err(format!("the script wants {total} VUs, and at most {most} are allowed"));
         }

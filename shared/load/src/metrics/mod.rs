@@ -12,3 +12,4 @@ pub(crate) use sink::percentile;
 pub(crate) use sink::{Distribution, Sink};
 pub(crate) use store::{Counted, Store, Submetric};
 pub(crate) use tags::{NoTags, TagList, Tagged};
+pub(crate) use trend::Trend;

@@ -82,6 +82,19 @@ impl Store {
         }
     }
 
+    /// Sets what was counted of a metric, or of a part; what nobody asks for is left out.
+    pub(crate) fn put(&mut self, name: &str, sink: Sink) {
+        if let Some(place) = self.wanted.iter().position(|part| part.name == name) {
+            let parent = self.wanted[place].parent;
+            self.grow(parent);
+            let parts = self.series[parent.0].parts.iter_mut();
+            parts.filter(|(known, _)| *known == place).for_each(|(_, known)| *known = sink.clone());
+        } else if let Some(id) = self.names.find(name) {
+            self.grow(id);
+            self.series[id.0].sink = sink;
+        }
+    }
+
     /// What was counted of a metric, or of a part by its name.
     pub(crate) fn find(&self, name: &str) -> Option<&Sink> {
         if let Some(place) = self.wanted.iter().position(|part| part.name == name) {

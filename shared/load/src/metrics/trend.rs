@@ -36,6 +36,25 @@ impl Default for Trend {
 }
 
 impl Trend {
+    /// One that was written out: sum, least and most, how many, and the histograms.
+    pub(crate) fn of(
+        [sum, min, max]: [f64; 3],
+        count: u64,
+        mut values: Histogram<u64>,
+        mut below: Option<Histogram<u64>>,
+    ) -> Self {
+        values.auto(true);
+        if let Some(below) = &mut below {
+            below.auto(true);
+        }
+        Self { count, sum, min, max, values, below }
+    }
+
+    /// The histogram of its values, and of those below zero, without their sign.
+    pub(crate) fn histograms(&self) -> (&Histogram<u64>, Option<&Histogram<u64>>) {
+        (&self.values, self.below.as_ref())
+    }
+
     /// Counts a value.
     #[inline]
     pub(crate) fn add(&mut self, value: f64) {

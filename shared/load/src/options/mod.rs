@@ -3,6 +3,7 @@
 pub(crate) mod duration;
 mod fields;
 mod scenario;
+mod segment;
 mod threshold;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use self::fields::Fields;
 use crate::metrics::{TagList, percentile};
 pub(crate) use scenario::{Executor, Scenario, Stage};
+pub(crate) use segment::Segment;
 pub(crate) use threshold::{Threshold, Thresholds, parts};
 
 /// Checked options.
@@ -33,6 +35,8 @@ pub(crate) struct Options {
     pub(crate) time_unit: Option<String>,
     pub(crate) system_tags: Vec<String>,
     pub(crate) http: HttpOptions,
+    /// The part of the run that is executed here.
+    pub(crate) segment: Segment,
     /// The options as the script sees them.
     pub(crate) raw: Value,
 }
@@ -98,12 +102,13 @@ pub struct Overrides {
     pub no_thresholds: bool,
     /// `--throw`
     pub throw: bool,
+    /// `--execution-segment`, as in `0:1/2`.
+    pub segment: Option<String>,
 }
 
 /// What k6 knows and we do not, and what to do instead.
-const REFUSED: [(&str, &str); 9] = [
-    ("executionSegment", "give it to `--execution-segment` when slices are supported"),
-    ("executionSegmentSequence", "leave it out: the whole run is executed here"),
+const REFUSED: [(&str, &str); 8] = [
+    ("executionSegmentSequence", "leave it out: the segment alone says what is executed"),
     ("tlsCipherSuites", "leave it out: the ciphers are rustls's safe ones"),
     ("tlsAuth", "client certificates are not supported"),
     ("tlsVersion", "leave it out: TLS 1.2 and 1.3 are spoken"),
@@ -182,6 +187,8 @@ impl Options {
             tags.set(name, value);
         }
         let no_thresholds = fields.flag("noThresholds")?.unwrap_or(false) || flags.no_thresholds;
+        let segment = fields.text("executionSegment")?;
+        let segment = flags.segment.clone().or(segment);
         let listed = fields.list("summaryTrendStats")?;
         let time_unit = fields.text("summaryTimeUnit")?.filter(|unit| !unit.is_empty());
         let time_unit = flags.summary_time_unit.clone().or(time_unit);
@@ -199,8 +206,16 @@ impl Options {
             time_unit: checked_unit(time_unit)?,
             system_tags: system_tags(fields.list("systemTags")?)?,
             http: HttpOptions::read(fields, flags)?,
+            segment: segment.as_deref().map(Segment::parse).transpose()?.unwrap_or_default(),
             raw: Value::Null,
         })
+    }
+}
+
+impl Options {
+    /// VUs of this part of the run, at most.
+    pub(crate) fn max_vus(&self) -> u64 {
+        self.scenarios.iter().map(|scenario| self.segment.count(scenario.executor.max_vus())).sum()
     }
 }
 

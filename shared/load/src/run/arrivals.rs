@@ -47,14 +47,15 @@ impl Dispatcher {
         let mut tags = run.options.tags.clone();
         tags.set("scenario", &options.name);
         let (mut number, mut warned) = (self.nth, false);
-        while let Some(offset) = arrivals.at(number) {
+        let segment = &run.options.segment;
+        while let Some(offset) = arrivals.at(segment.nth(number)) {
             let due = start + offset;
             if !self.wait(due) {
                 break;
             }
             run.progress[self.scenario].begun.fetch_add(1, Ordering::Relaxed);
             if let Some(seat) = self.idle() {
-                self.hand(&seat, Job { number, intended: due });
+                self.hand(&seat, Job { number: segment.nth(number), intended: due });
             } else {
                 self.drop_one(&tags);
                 if self.made < self.most {

@@ -1,5 +1,8 @@
 //! Groups and checks, counted.
 
+/// A group's path; with a check's name, passes and fails where it stands for one.
+pub(crate) type Flat = (String, Option<(String, u64, u64)>);
+
 /// How often a check passed and failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Check {
@@ -59,6 +62,29 @@ impl Checks {
                 ours.fails += check.fails;
             }
         }
+    }
+
+    /// Each group by its path, and each check with its name, passes and fails.
+    pub(crate) fn flat(&self) -> Vec<Flat> {
+        let each = |group: &Group| {
+            let own = group.checks.iter().map(|check| (check.name.clone(), check.passes, check.fails));
+            let own = own.map(|check| (group.path.clone(), Some(check)));
+            std::iter::once((group.path.clone(), None)).chain(own).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(each).collect()
+    }
+
+    /// From what [`flat`](Self::flat) made.
+    pub(crate) fn of(all: &[Flat]) -> Self {
+        let mut made = Self::default();
+        for (path, check) in all {
+            made.enter(path);
+            if let Some((name, passes, fails)) = check {
+                let check = made.check(path, name);
+                (check.passes, check.fails) = (*passes, *fails);
+            }
+        }
+        made
     }
 
     /// As a tree, the root first.

@@ -22,6 +22,7 @@ use crate::metrics::{Builtin, Names, NoTags, Store, Submetric};
 use crate::options::{Options, Overrides, Thresholds, parts};
 use crate::output::Sink;
 use crate::script::{Phase, Sources};
+use crate::slice::Slice;
 use crate::summary::{Report, write as write_summary};
 
 /// How long init code and `handleSummary` may take.
@@ -159,7 +160,8 @@ impl Prepared {
         total.store.merge(&store);
         total.checks.merge(&checks);
         let report = self.report(settings, total);
-        let crossed = report.crossed();
+        // A slice is judged with the others.
+        let crossed = if settings.slice.is_some() { Vec::new() } else { report.crossed() };
         self.write(settings, &service, &report)?;
         if let Some(error) = self.sinks.iter().find_map(|sink| sink.error()) {
             return Err(Verdict::Failed(error));
@@ -242,6 +244,13 @@ impl Prepared {
         } else {
             None
         };
+        if let Some(path) = &settings.slice {
+            let slice =
+                Slice::of(report).and_then(|slice| serde_json::to_string(&slice).map_err(|e| e.to_string()));
+            let written =
+                slice.and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
+            written.map_err(|error| Verdict::Failed(format!("{}: {error}", path.display())))?;
+        }
         write_summary(settings, report, own.as_deref()).map_err(Verdict::Failed)
     }
 }
@@ -435,6 +444,7 @@ impl<'a> Watch<'a> {
                 let by_work = options
                     .executor
                     .iterations()
+                    .map(|all| self.run.options.segment.count(all))
                     .map_or(0.0, |all| progress.complete.load(Ordering::Relaxed) as f64 / all.max(1) as f64);
                 (options.name.clone(), by_time.max(by_work).min(1.0))
             });

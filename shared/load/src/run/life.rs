@@ -112,9 +112,11 @@ impl Work<'_, '_> {
                 }
             }),
             Executor::SharedIterations { iterations, .. } => self.active(kill, || {
+                let segment = &self.seat.lane().run.options.segment;
+                let mine = segment.count(*iterations);
                 while self.goes_on(self.end) {
                     let number = self.seat.progress().begun.fetch_add(1, Ordering::Relaxed);
-                    if number >= *iterations || !self.iterate(number, Instant::now()) {
+                    if number >= mine || !self.iterate(segment.nth(number), Instant::now()) {
                         break;
                     }
                 }

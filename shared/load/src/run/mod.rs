@@ -10,7 +10,7 @@ mod ramp;
 mod service;
 mod worker;
 
-pub(crate) use checks::{Check, Checks, Tree};
+pub(crate) use checks::{Check, Checks, Flat, Tree};
 pub use coordinate::run;
 pub(crate) use lane::{Lane, Stop};
 
@@ -36,6 +36,8 @@ pub struct Settings {
     pub outputs: Vec<Output>,
     /// A file for the summary as JSON (`--summary-export`).
     pub summary_export: Option<PathBuf>,
+    /// A file for what this part of the run has counted, to be merged with the others'.
+    pub slice: Option<PathBuf>,
     /// What the run may do to others.
     pub ceiling: Ceiling,
     /// Event loops, each in a thread of its own; 0 is one for each processor.
@@ -69,6 +71,7 @@ impl Settings {
             env: Vec::new(),
             outputs: Vec::new(),
             summary_export: None,
+            slice: None,
             ceiling: Ceiling::default(),
             loops: 0,
             memory: 256 << 20,

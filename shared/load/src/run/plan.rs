@@ -1,17 +1,17 @@
 //! Which loop has which VUs.
 
 use super::worker::Share;
-use crate::options::{Executor, Options, Scenario};
+use crate::options::{Executor, Options, Scenario, Segment};
 
 /// VUs of an arrival-rate scenario that one loop has at least: loops cannot lend each other idle ones.
 const CREW: u64 = 50;
 
 /// The shares of so many loops.
-pub(crate) fn shares(options: &Options, loops: usize) -> Vec<Vec<Share>> {
+pub(crate) fn shares(all_options: &Options, loops: usize) -> Vec<Vec<Share>> {
     let mut all = vec![Vec::new(); loops];
     let mut first_id = 1;
-    for (scenario, options) in options.scenarios.iter().enumerate() {
-        let of = loops_for(options, loops as u64);
+    for (scenario, options) in all_options.scenarios.iter().enumerate() {
+        let of = loops_for(options, &all_options.segment, loops as u64);
         for nth in 0..of {
             if let Some(share) = usize::try_from(nth).ok().and_then(|nth| all.get_mut(nth)) {
                 share.push(Share { scenario, nth, of, first_id });
@@ -23,13 +23,13 @@ pub(crate) fn shares(options: &Options, loops: usize) -> Vec<Vec<Share>> {
     all
 }
 
-fn loops_for(scenario: &Scenario, loops: u64) -> u64 {
+fn loops_for(scenario: &Scenario, segment: &Segment, loops: u64) -> u64 {
     let executor = &scenario.executor;
     match executor {
         Executor::ConstantArrivalRate { .. } | Executor::RampingArrivalRate { .. } => {
-            (executor.first_vus() / CREW).clamp(1, loops)
+            (segment.count(executor.first_vus()) / CREW).clamp(1, loops)
         }
-        _ => executor.max_vus().clamp(1, loops),
+        _ => segment.count(executor.max_vus()).clamp(1, loops),
     }
 }
 

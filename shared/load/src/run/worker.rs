@@ -96,7 +96,8 @@ impl Worker {
         for share in &self.shares {
             let options = &self.run.options.scenarios[share.scenario];
             let executor = &options.executor;
-            let mine = |total: u64| total.saturating_sub(share.nth).div_ceil(share.of);
+            let segment = &self.run.options.segment;
+            let mine = |total: u64| segment.count(total).saturating_sub(share.nth).div_ceil(share.of);
             let pool = arrivals(executor).map(|_| Rc::new(Pool::default()));
             let (first, most) = (mine(executor.first_vus()), mine(executor.max_vus()));
             for turn in 0..first {
@@ -146,7 +147,7 @@ struct Crew {
 impl Crew {
     /// Makes a VU, which loads its script, waits for the run's begin, and lives.
     fn hire(self: &Rc<Self>, share: &Share, turn: u64, pool: Option<&Rc<Pool>>) -> std::io::Result<()> {
-        let place = share.nth + turn * share.of;
+        let place = self.lane.run.options.segment.nth(share.nth + turn * share.of);
         let vu = Vu::new(share.first_id + place, &self.lane);
         let seat = Seat::new(Rc::clone(&vu), share.scenario, place, pool.cloned());
         self.seats.borrow_mut().push(Rc::clone(&seat));

@@ -11,7 +11,7 @@ use crate::run::Tree;
 
 /// What the banner says of scenarios.
 pub(super) fn scenarios(options: &Options) -> String {
-    let vus: u64 = options.scenarios.iter().map(|scenario| scenario.executor.max_vus()).sum();
+    let vus = options.max_vus();
     let end = options.scenarios.iter().map(crate::options::Scenario::end).max().unwrap_or_default();
     let count = options.scenarios.len();
     let plural = if count == 1 { "" } else { "s" };
@@ -200,7 +200,7 @@ fn values(report: &Report, counted: &Counted<'_>) -> String {
 
 /// What k6 leaves on the screen when all is over.
 pub(super) fn last_lines(report: &Report) -> String {
-    let vus: u64 = report.options.scenarios.iter().map(|scenario| scenario.executor.max_vus()).sum();
+    let vus = report.options.max_vus();
     let (complete, interrupted) = (report.complete, report.interrupted);
     format!(
         "\nrunning ({}), 0/{vus} VUs, {complete} complete and {interrupted} interrupted iterations\n",
