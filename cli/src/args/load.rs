@@ -9,6 +9,19 @@ use clap::{ArgAction, Args, Subcommand};
 pub enum LoadCommand {
     /// Run a script of k6, and judge it by its thresholds: status 99 when one does not hold.
     Run(Box<LoadRunArgs>),
+    /// Put the slices of a run together, and judge the whole once.
+    Merge(LoadMergeArgs),
+}
+
+/// `longshore load merge`
+#[derive(Debug, Clone, Args)]
+pub struct LoadMergeArgs {
+    /// What `load run --slice` wrote, of every part of the run.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Write the summary to a file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub summary_export: Option<PathBuf>,
 }
 
 /// `longshore load run`
@@ -47,6 +60,12 @@ pub struct LoadRunArgs {
     /// The unit of times in the summary: s, ms or us.
     #[arg(long, value_name = "UNIT")]
     pub summary_time_unit: Option<String>,
+    /// Execute a part of the run, as in 0:1/2; others execute the rest.
+    #[arg(long, value_name = "FROM:TO")]
+    pub execution_segment: Option<String>,
+    /// Write what this part has counted to a file, for `load merge`; thresholds are judged there.
+    #[arg(long, value_name = "FILE")]
+    pub slice: Option<PathBuf>,
     /// No banner, no progress and no summary.
     #[arg(short, long)]
     pub quiet: bool,

@@ -1,6 +1,7 @@
 //! `longshore load`
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +12,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use longshore_load::{Ceiling, Output, Overrides, Settings, Status, Verdict};
 
 use super::print::note;
-use crate::args::{LoadCommand, LoadRunArgs};
+use crate::args::{LoadCommand, LoadMergeArgs, LoadRunArgs};
 
 /// Runs the script until it ends, or Ctrl-C is pressed: then gracefully, and at the second time at once.
 pub(super) async fn run(command: LoadCommand) -> Result<ExitCode> {
-    let LoadCommand::Run(args) = command;
+    let args = match command {
+        LoadCommand::Run(args) => args,
+        LoadCommand::Merge(args) => return Ok(ExitCode::from(merged(args).exit_code())),
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let settings = settings(*args, Arc::clone(&stop))?;
     let mut running = tokio::task::spawn_blocking(move || longshore_load::run(settings));
@@ -64,6 +68,7 @@ fn settings(args: LoadRunArgs, stop: Arc<AtomicBool>) -> Result<Settings> {
         no_teardown: args.no_teardown,
         no_thresholds: args.no_thresholds,
         throw: args.throw,
+        segment: args.execution_segment,
     };
     // As k6 does, the script sees the environment; what is no text is nothing that it could read.
     let environment = std::env::vars_os();
@@ -73,6 +78,7 @@ fn settings(args: LoadRunArgs, stop: Arc<AtomicBool>) -> Result<Settings> {
     let targets = (!args.allowed.is_empty()).then_some(args.allowed);
     settings.ceiling = Ceiling { targets, requests: args.max_requests, ..Ceiling::default() };
     settings.summary_export = args.summary_export;
+    settings.slice = args.slice;
     settings.loops = args.loops;
     settings.memory = args.vu_memory.saturating_mul(1 << 20);
     settings.max_lag = Duration::from_millis(args.max_lag);
@@ -88,6 +94,23 @@ fn settings(args: LoadRunArgs, stop: Arc<AtomicBool>) -> Result<Settings> {
         settings.watch = Some(Box::new(move |status| bars.show(status)));
     }
     Ok(settings)
+}
+
+/// The verdict on the slices of a run.
+#[expect(clippy::disallowed_methods, reason = "an entry point")]
+fn merged(args: LoadMergeArgs) -> Verdict {
+    let mut settings = Settings::new(PathBuf::new(), SystemTime::now());
+    settings.summary_export = args.summary_export;
+    settings.stdout = Box::new(io::stdout());
+    let verdict = longshore_load::merge(&args.files, &mut settings);
+    match &verdict {
+        Verdict::Configuration(why) | Verdict::Failed(why) | Verdict::Invalid(why) => note(why),
+        Verdict::Crossed(metrics) => {
+            note(format!("thresholds on metrics '{}' have been crossed", metrics.join(", ")));
+        }
+        _ => {}
+    }
+    verdict
 }
 
 /// A bar for each scenario, and a line of what is measured; only a terminal shows them.
