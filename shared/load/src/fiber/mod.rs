@@ -5,6 +5,8 @@
 //! value: only a coroutine with a stack of its own can be suspended there.
 
 mod reactor;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub(crate) use reactor::{FiberId, Lag, Reactor, SourceId};

@@ -8,6 +8,7 @@ mod life;
 mod plan;
 mod ramp;
 mod service;
+mod watch;
 mod worker;
 
 pub(crate) use checks::{Check, Checks, Flat, Tree};

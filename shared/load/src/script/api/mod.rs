@@ -5,6 +5,7 @@ mod crypto;
 mod data;
 mod encoding;
 mod execution;
+mod form;
 mod http;
 mod metrics;
 mod params;
