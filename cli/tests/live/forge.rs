@@ -54,7 +54,7 @@ impl Forge {
         self.folder.join(format!("s{service}.git"))
     }
 
-    fn work(&self, service: usize) -> PathBuf {
+    pub(crate) fn work(&self, service: usize) -> PathBuf {
         self.folder.join(format!("work-s{service}"))
     }
 

@@ -11,6 +11,7 @@ mod canary;
 mod chance;
 mod client;
 mod crane;
+mod findings;
 mod forge;
 mod full;
 mod given;

@@ -36,7 +36,7 @@ fn nothing_goes_forward_while_stopped_but_a_roll_back_does() {
 }
 
 /// A webhook that keeps what it is sent; its address is the secret `hook`.
-fn hook(stage: &Stage) -> Arc<Mutex<Vec<String>>> {
+pub(crate) fn hook(stage: &Stage) -> Arc<Mutex<Vec<String>>> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/planted-in-an-address", listener.local_addr().unwrap());
     let mut options = std::fs::OpenOptions::new();

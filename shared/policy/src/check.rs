@@ -170,11 +170,9 @@ fn host(keys: &Keys<'_>) -> Option<Host> {
 
 fn scan(keys: &Keys<'_>) -> Option<Scan> {
     let advisories = keys.parsed("advisories", rules::folder);
-    if keys.has("advisories") && keys.has("trivy") {
-        let message = "`advisories` are of the host's own scanner, and [scan.trivy] looks in its place: take one of both out";
-        keys.note("advisories", Wrong::new(Code::UnknownKey, message));
-    }
-    let trivy = if keys.has("trivy") { Some(trivy(&keys.table("trivy")?)?) } else { None };
+    let is_trivy = keys.parsed("scanner", |text| rules::choice(text, "scanner", SCANNERS))?;
+    let asked = keys.table("trivy").and_then(|keys| trivy(&keys))?;
+    let trivy = is_trivy.then_some(asked);
     // The host's own rules find the same tomorrow; advisories do not.
     let again_ms = match keys.millis("again") {
         None if advisories.is_some() || trivy.is_some() => Some(AGAIN_MS),
@@ -183,21 +181,13 @@ fn scan(keys: &Keys<'_>) -> Option<Scan> {
     Some(Scan { advisories, timeout_ms: keys.millis("timeout")?, again_ms, trivy })
 }
 
+/// What looks into images, and whether that is Trivy.
+const SCANNERS: &[(&str, bool)] = &[("built-in", false), ("trivy", true)];
 /// After how long images that run are looked at again, where nothing else is said: a day.
 const AGAIN_MS: u64 = 24 * 3_600_000;
 
 fn trivy(keys: &Keys<'_>) -> Option<Trivy> {
     let (server, token) = (keys.parsed("server", url::api), keys.parsed("token", rules::secret));
-    for key in ["cache", "token"].into_iter().filter(|key| keys.has(key)) {
-        let fits = (key == "token") == keys.has("server");
-        if !fits {
-            let message = match key {
-                "token" => "`token` is for a server: name it in `server`, or take the token out",
-                _ => "with `server` the database is the server's: take `cache` out",
-            };
-            keys.note(key, Wrong::new(Code::UnknownKey, message));
-        }
-    }
     Some(Trivy {
         program: keys.parsed("program", rules::folder)?,
         cache: keys.parsed("cache", rules::folder),

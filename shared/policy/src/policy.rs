@@ -87,7 +87,7 @@ pub struct Scan {
     pub timeout_ms: u64,
     /// After how long an image that runs is looked at again, in milliseconds; `None`: never.
     pub again_ms: Option<u64>,
-    /// Trivy looks, in place of the host's own scanner.
+    /// How Trivy is asked; `None` where the host's own scanner looks.
     pub trivy: Option<Trivy>,
 }
 

@@ -39,6 +39,12 @@ pub(crate) static SCAN: Spec = Spec {
     about: "How images are looked into.",
     keys: &[
         key(
+            "scanner",
+            Kind::Text,
+            Need::Text("built-in"),
+            "What looks on one machine: `built-in`, the host's own rules, or `trivy`. On AWS it is ECR or Inspector.",
+        ),
+        key(
             "advisories",
             Kind::Text,
             Need::Optional,
@@ -58,18 +64,13 @@ pub(crate) static SCAN: Spec = Spec {
             "After how long an image that runs is looked at again, by newer advisories. Without it: 24h where there are \
              advisories or Trivy, else never.",
         ),
-        key(
-            "trivy",
-            Kind::Table(&TRIVY),
-            Need::Optional,
-            "Trivy looks for vulnerabilities and secrets, in place of the host's own scanner.",
-        ),
+        key("trivy", Kind::Table(&TRIVY), Need::Optional, "How Trivy is asked, where it is the scanner."),
     ],
 };
 
 pub(crate) static TRIVY: Spec = Spec {
     title: "[scan.trivy]",
-    about: "Trivy looks into images, on one machine.",
+    about: "How Trivy is asked, where it is the scanner.",
     keys: &[
         key("program", Kind::Text, Need::Text("trivy"), "Its program: a path, or a name on the host's PATH."),
         key(
@@ -79,8 +80,18 @@ pub(crate) static TRIVY: Spec = Spec {
             "The folder with a database that is used as it is, relative to this file. Without it: Trivy's own folder, and it \
              fetches a newer database when there is one.",
         ),
-        key("server", Kind::Text, Need::Optional, "The address of a Trivy server that has the database."),
-        key("token", Kind::Text, Need::Optional, "The name of the secret with the server's token."),
+        key(
+            "server",
+            Kind::Text,
+            Need::Optional,
+            "The address of a Trivy server that has the database. Without it: Trivy looks by itself.",
+        ),
+        key(
+            "token",
+            Kind::Text,
+            Need::Optional,
+            "The name of the secret with the server's token. Without it: none is sent.",
+        ),
         key(
             "max_age",
             Kind::Duration(60_000),
