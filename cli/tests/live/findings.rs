@@ -30,6 +30,9 @@ fn findings(stage: &Stage, words: &[&str]) -> String {
 fn a_new_advisory_of_what_runs_is_found_told_and_gone_with_the_version_that_mends_it() {
     let advisories = tempfile::tempdir().unwrap();
     fs::create_dir(advisories.path().join("npm")).unwrap();
+    let other =
+        ADVISORY.replace("GHSA-2", "GHSA-1").replace("CVE-2026-2", "CVE-2026-1").replace("left", "right");
+    fs::write(advisories.path().join("npm/GHSA-1.json"), other).unwrap();
     let config = format!(
         "[scan]\nadvisories = \"{}\"\nagain = \"1s\"\n[notify]\nwebhook = \"hook\"\n",
         advisories.path().display()

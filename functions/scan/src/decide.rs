@@ -80,6 +80,12 @@ fn is_outdated(context: &Context<'_>, state: &State) -> bool {
     used != Some(database) || begun.is_some_and(|begun| begun.scanner != *scanner)
 }
 
+/// What runs and could not be looked through is tried again, as often as the rest is looked at.
+fn is_to_be_tried_again(context: &Context<'_>, state: &State) -> bool {
+    let due = context.again_ms.zip(state.failed_at).map(|(again_ms, at)| at + span(again_ms));
+    context.seen.runs && due.is_some_and(|due| context.at.now >= due)
+}
+
 fn begin(context: &Context<'_>, mut state: State) -> Decided {
     let Some(order) = state.order.clone() else { return Decision::rest(state) };
     if context.at.stopped {
@@ -128,7 +134,7 @@ fn look_again(context: &Context<'_>, mut state: State) -> Decided {
         Some(ScanState::Ended(report)) if said != Some(&sound(report.clone())) => {
             ended(context, state, report.clone())
         }
-        _ if is_outdated(context, &state) => {
+        _ if is_outdated(context, &state) || is_to_be_tried_again(context, &state) => {
             state.stage = Stage::Waiting;
             begin(context, state)
         }
@@ -147,6 +153,7 @@ fn ended(context: &Context<'_>, mut state: State, report: ScanReport) -> Decided
     state.stage = Stage::Ended;
     state.deadline = None;
     state.said = Some(report.clone());
+    state.failed_at = (report.status != ScanStatus::Complete).then_some(context.at.now);
     let (Some(order), Some(link)) = (state.order.clone(), state.link.clone()) else {
         return Decision::rest(state);
     };

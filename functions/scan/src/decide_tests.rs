@@ -262,3 +262,14 @@ fn an_image_that_runs_is_looked_at_again_by_newer_advisories() {
     unit.passes(AGAIN_MS);
     assert_eq!(unit.started, [1, 2]);
 }
+
+#[test]
+fn what_runs_and_could_not_be_looked_through_is_tried_again() {
+    let mut unit = running();
+    unit.sees(ended(ScanReport::unknown("built-in", ScanStatus::Failed, "there is no advisory")));
+    unit.seen.runs = true;
+    unit.passes(AGAIN_MS - 1);
+    assert_eq!(unit.started, [1], "a hint alone is no reason");
+    unit.passes(1);
+    assert_eq!(unit.started, [1, 2]);
+}

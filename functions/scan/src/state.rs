@@ -29,6 +29,9 @@ pub struct State {
     /// What was said last.
     #[serde(default)]
     pub said: Option<ScanReport>,
+    /// When a scan ended that did not look through all; `None` after one that did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
 }
 
 /// Where a scan stands.
