@@ -381,7 +381,12 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
             run.acts,
         )),
     };
-    let settings = Settings {
+    let outcome = Scheduler::new(air.clone(), journal.clone(), &spine, settings(run)).run();
+    (spine, outcome)
+}
+
+fn settings(run: &Run) -> Settings {
+    Settings {
         crash_at: run.crash_at,
         sweep_ms: (run.mutation != Some(Mutation::NoSweep)).then_some(10_000),
         claim_ms: i64::try_from(CLAIM_MS).unwrap_or(0),
@@ -389,9 +394,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         // A mutant may never rest; what it does wrong shows early.
         horizon_ms: if run.mutation.is_some() { 300_000 } else { 1_800_000 },
         periodic: PERIODIC,
-    };
-    let outcome = Scheduler::new(air.clone(), journal.clone(), &spine, settings).run();
-    (spine, outcome)
+    }
 }
 
 /// Runs one script once for each point that its uncrashed run passes, with a crash at that point. Returns the number

@@ -12,7 +12,7 @@ use crate::args::{DoraArgs, Output};
 /// Prints how well delivery does.
 pub(super) async fn run(client: &Client, args: DoraArgs, output: Output) -> Result<()> {
     let DoraArgs { service, env, days, from, until } = args;
-    let until = until.unwrap_or_else(jiff::Timestamp::now);
+    let until = until.unwrap_or_else(|| longshore_ports::Clock::now(&crate::host::MachineClock));
     let from = match from {
         Some(from) => from,
         None => until.checked_sub(SignedDuration::from_hours(24 * i64::from(days)))?,

@@ -1,5 +1,7 @@
 //! Images that are made by hand, in a registry of their own, and scanners' surroundings.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper fails as its test does")]
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -151,15 +151,12 @@ impl Trivy {
     }
 
     async fn says(&self) -> Result<Version, String> {
-        let said = match &self.server {
-            Some(server) => {
-                asked_of(server).await.map_err(|error| format!("{server} says no version: {error}"))?
-            }
-            None => {
-                let words = ["version", "--format", "json"].map(str::to_owned).into_iter();
-                let words: Vec<String> = words.chain(self.cache_words()).collect();
-                self.command.say(&words, ASKING).await?
-            }
+        let said = if let Some(server) = &self.server {
+            asked_of(server).await.map_err(|error| format!("{server} says no version: {error}"))?
+        } else {
+            let words = ["version", "--format", "json"].map(str::to_owned).into_iter();
+            let words: Vec<String> = words.chain(self.cache_words()).collect();
+            self.command.say(&words, ASKING).await?
         };
         serde_json::from_slice(&said).map_err(|error| format!("trivy says no version: {error}"))
     }
@@ -199,14 +196,13 @@ impl Trivy {
         words.push(answer.to_string_lossy().into_owned());
         words.extend(report::WANTED.map(str::to_owned));
         words.extend(["--timeout".to_owned(), format!("{}s", self.within.as_secs().max(1))]);
-        match &self.server {
-            Some(server) => words.extend(["--server".to_owned(), server.clone()]),
-            None => {
-                words.extend(["--skip-db-update", "--cache-backend", "memory"].map(str::to_owned));
-                words.extend(self.cache_words());
-                if self.cache.is_some() {
-                    words.extend(["--skip-java-db-update", "--offline-scan"].map(str::to_owned));
-                }
+        if let Some(server) = &self.server {
+            words.extend(["--server".to_owned(), server.clone()]);
+        } else {
+            words.extend(["--skip-db-update", "--cache-backend", "memory"].map(str::to_owned));
+            words.extend(self.cache_words());
+            if self.cache.is_some() {
+                words.extend(["--skip-java-db-update", "--offline-scan"].map(str::to_owned));
             }
         }
         let own = name.as_str().parse::<Repository>().ok();
@@ -265,12 +261,14 @@ impl Trivy {
     }
 }
 
+/// A finding, by what it is, the package with its version, and the place.
+type Name = (String, Option<String>, Option<String>, Option<String>);
+
 /// What was found so far in the manifests of an image. A finding in several of them counts once.
 #[derive(Default)]
 struct Found {
     findings: Findings,
-    /// By what it is, the package with its version, and the place.
-    seen: HashSet<(String, Option<String>, Option<String>, Option<String>)>,
+    seen: HashSet<Name>,
     sbom: Option<Vec<u8>>,
 }
 

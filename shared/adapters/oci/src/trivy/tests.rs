@@ -58,7 +58,7 @@ impl Yard {
             cache: Some(self.folder.path().join("cache")),
             server: None,
             max_age: Duration::from_hours(48),
-            within: Duration::from_secs(60),
+            within: Duration::from_mins(1),
             environment: BTreeMap::from([("PATH".into(), path), ("HOME".into(), home)]),
             folder: self.folder.path().join("trivy"),
         }
