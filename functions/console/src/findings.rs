@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use longshore_events::types::{DeploymentFinished, ImageScanned};
-use longshore_events::{Digest, Fact as _, ImageRef};
-use longshore_ports::{BlobRef, ErrorKind, Findings, PortError};
+use longshore_events::types::ImageScanned;
+use longshore_events::{Fact as _, ImageRef};
+use longshore_ports::{Findings, PortError, running};
 
 use crate::api::{FindingsOfImages, FindingsQuery, ImageFindings, KnownFinding, LastScan};
 use crate::{Console, Refused};
@@ -36,11 +36,9 @@ impl Console {
         {
             for name in environment.services.iter().filter(|name| wanted(&asked.service, name.as_str())) {
                 let Some(service) = self.policy.service(name) else { continue };
-                let subject = format!("{}/{name}", environment.name);
-                let last = self.journal.latest(DeploymentFinished::KIND, &subject).await?;
-                let end = last.as_ref().and_then(|event| DeploymentFinished::from_data(&event.data));
-                if let Some(digest) = end.and_then(|end| end.running.clone()) {
-                    images.entry(ImageRef::new(service.image.clone(), digest)).or_default().push(subject);
+                if let Some(digest) = running(&*self.journal, &environment.name, name).await? {
+                    let runs_in = images.entry(ImageRef::new(service.image.clone(), digest)).or_default();
+                    runs_in.push(format!("{}/{name}", environment.name));
                 }
             }
         }
@@ -65,7 +63,7 @@ impl Console {
             mended: 0,
         };
         let Some((scan, at)) = said else { return Ok(found) };
-        let mut findings = self.listed(&scan).await?.findings;
+        let mut findings = Findings::of(&*self.blobs, &scan).await?.findings;
         findings.retain(|finding| asked.severity.is_none_or(|least| finding.severity >= least));
         findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
         found.total = findings.len();
@@ -80,17 +78,5 @@ impl Console {
         let ImageScanned { scanner, database, status, reason, counts, .. } = scan;
         found.scan = Some(LastScan { scanner, database, at, status, reason, counts });
         Ok(found)
-    }
-
-    /// What a scan lists. A list that is gone, or cannot be read, names nothing; the counts stand all the same.
-    async fn listed(&self, scan: &ImageScanned) -> Result<Findings, PortError> {
-        let Some(listed) = scan.findings_ref.as_ref().and_then(|listed| Digest::new(listed).ok()) else {
-            return Ok(Findings::default());
-        };
-        match self.blobs.get(&BlobRef(listed)).await {
-            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_default()),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Findings::default()),
-            Err(error) => Err(error),
-        }
     }
 }

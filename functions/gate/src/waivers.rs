@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use longshore_events::{
-    Digest,
-    types::{ImageScanned, Severity},
-};
-use longshore_ports::{BlobRef, ErrorKind, Findings, PortError};
+use longshore_events::types::{ImageScanned, Severity};
+use longshore_ports::{Findings, PortError};
 use serde::{Deserialize, Serialize};
 
 use crate::Gate;
@@ -25,15 +22,11 @@ pub struct Waivable {
 impl Gate {
     /// The findings of a scan that a waiver names. Of a list that is cut, only what is listed can be waived.
     pub(crate) async fn waivable(&self, scan: &ImageScanned) -> Result<Vec<Waivable>, PortError> {
-        let listed = scan.findings_ref.as_ref().and_then(|listed| Digest::new(listed).ok());
-        let Some(listed) = listed.filter(|_| !self.policy.waivers.is_empty()) else { return Ok(Vec::new()) };
-        let text = match self.blobs.get(&BlobRef(listed)).await {
-            Ok(text) => text,
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        if self.policy.waivers.is_empty() {
+            return Ok(Vec::new());
+        }
         // A list that cannot be read waives nothing.
-        let findings: Findings = serde_json::from_slice(&text).unwrap_or_default();
+        let findings = Findings::of(&*self.blobs, scan).await?;
         let mut found: BTreeMap<(&str, Severity), u64> = BTreeMap::new();
         for finding in &findings.findings {
             if self.policy.waivers.iter().any(|waiver| waiver.id == finding.id) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use longshore_events::types::{DeploymentFinished, ImageScanned, ScanStatus, Severity};
-use longshore_events::{Digest, Fact as _, ImageRef};
+use longshore_events::Fact as _;
+use longshore_events::types::{ImageScanned, ScanStatus, Severity};
 use longshore_policy::Policy;
-use longshore_ports::{BlobRef, ErrorKind, Findings, Notice, PortError};
+use longshore_ports::{Findings, Notice, PortError, running};
 use serde::{Deserialize, Serialize};
 
 use crate::Report;
@@ -63,17 +63,11 @@ impl Report {
             return Ok(None);
         }
         let (mut runs_in, mut block) = (Vec::new(), BTreeSet::new());
-        for environment in &self.policy.environments {
-            for service in environment.services.iter().filter_map(|name| self.policy.service(name)) {
-                let subject = format!("{}/{}", environment.name, service.name);
-                let last = self.facts.latest(DeploymentFinished::KIND, &subject).await?;
-                let end = last.as_ref().and_then(|event| DeploymentFinished::from_data(&event.data));
-                let digest = end.and_then(|end| end.running.clone());
-                let running = digest.map(|digest| ImageRef::new(service.image.clone(), digest).to_string());
-                if running.as_deref() == Some(image) {
-                    runs_in.push(subject);
-                    block.extend(environment.gate.block.iter().copied());
-                }
+        for (environment, service) in self.policy.places_of(&scan.image) {
+            let digest = running(&*self.facts, &environment.name, &service.name).await?;
+            if digest.as_ref() == Some(&scan.digest) {
+                runs_in.push(format!("{}/{}", environment.name, service.name));
+                block.extend(environment.gate.block.iter().copied());
             }
         }
         let mut blocking = self.blocking(scan, &block).await?;
@@ -83,21 +77,13 @@ impl Report {
         Ok(Some(Scanned { runs_in, blocking }))
     }
 
-    /// The findings of these severities that no waiver names. A list that is gone names none.
+    /// The findings of these severities that no waiver names.
     async fn blocking(
         &self,
         scan: &ImageScanned,
         block: &BTreeSet<Severity>,
     ) -> Result<Vec<Blocking>, PortError> {
-        let Some(listed) = scan.findings_ref.as_ref().and_then(|listed| Digest::new(listed).ok()) else {
-            return Ok(Vec::new());
-        };
-        let text = match self.blobs.get(&BlobRef(listed)).await {
-            Ok(text) => text,
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let findings: Findings = serde_json::from_slice(&text).unwrap_or_default();
+        let findings = Findings::of(&*self.blobs, scan).await?;
         let counts = |id: &str| !self.policy.waivers.iter().any(|waiver| waiver.id == id);
         let bad =
             findings.findings.into_iter().filter(|one| block.contains(&one.severity) && counts(&one.id));

@@ -10,13 +10,12 @@ mod state;
 
 use std::sync::Arc;
 
-use longshore_events::{
-    Fact as _, ImageRef, takes,
-    types::{DeploymentFinished, ImagePushed},
-};
+use longshore_events::{ImageRef, takes, types::ImagePushed};
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::Policy;
-use longshore_ports::{EffectKind, Facts, Key, PortError, ScanOrder, ScanState, Scanner, ScannerVersion};
+use longshore_ports::{
+    EffectKind, Facts, Key, PortError, ScanOrder, ScanState, Scanner, ScannerVersion, running,
+};
 use serde::{Deserialize, Serialize};
 
 pub use state::{Begin, Stage, State};
@@ -63,8 +62,13 @@ impl Function for Scan {
                 let runs = self.policy.services.iter().any(|service| service.may_run(image));
                 runs.then(|| reference(image).to_string()).into_iter().collect()
             }
+            // Where images are looked at again, that which runs now.
             Input::DeploymentFinished(end) => {
-                self.running(end).into_iter().map(|image| image.to_string()).collect()
+                let service =
+                    self.policy.service(&end.service).filter(|_| self.policy.scan.again_ms.is_some());
+                let image = service.zip(end.running.clone());
+                let image = image.map(|(service, digest)| ImageRef::new(service.image.clone(), digest));
+                image.iter().map(ToString::to_string).collect()
             }
         }
     }
@@ -77,13 +81,16 @@ impl Function for Scan {
         let told = matches!(cause, Cause::Told(_));
         let goes_on = state.stage == Stage::Scanning;
         let version = if goes_on { None } else { Some(self.scanner.version().await?) };
+        let runs = match &state.order {
+            Some(order) if !goes_on && self.policy.scan.again_ms.is_some() => self.runs(&order.image).await?,
+            _ => false,
+        };
         let state = match &state.order {
             Some(order) if goes_on || (state.stage == Stage::Ended && !told) => {
                 self.scanner.find(&key(unit, state.scans), order).await?
             }
             _ => None,
         };
-        let runs = !goes_on && self.policy.scan.again_ms.is_some() && self.runs(unit).await?;
         Ok(Seen { version, state, runs })
     }
 
@@ -107,23 +114,12 @@ impl Function for Scan {
 }
 
 impl Scan {
-    /// The image that runs after a rollout, where images are looked at again.
-    fn running(&self, end: &DeploymentFinished) -> Option<ImageRef> {
-        self.policy.scan.again_ms?;
-        let service = self.policy.service(&end.service)?;
-        Some(ImageRef::new(service.image.clone(), end.running.clone()?))
-    }
-
-    /// Whether a service runs the image in some environment, by the last rollout there.
-    async fn runs(&self, unit: &str) -> Result<bool, PortError> {
-        for environment in &self.policy.environments {
-            for service in &environment.services {
-                let subject = format!("{}/{service}", environment.name);
-                let last = self.facts.latest(DeploymentFinished::KIND, &subject).await?;
-                let end = last.as_ref().and_then(|event| DeploymentFinished::from_data(&event.data));
-                if end.and_then(|end| self.running(end)).is_some_and(|image| image.to_string() == unit) {
-                    return Ok(true);
-                }
+    /// Whether a service runs the image in some environment.
+    async fn runs(&self, image: &ImageRef) -> Result<bool, PortError> {
+        for (environment, service) in self.policy.places_of(&image.name) {
+            let digest = running(&*self.facts, &environment.name, &service.name).await?;
+            if digest.as_ref() == Some(&image.digest) {
+                return Ok(true);
             }
         }
         Ok(false)

@@ -452,6 +452,12 @@ impl Policy {
         })
     }
 
+    /// Where an image may run: each environment with a service of that image.
+    pub fn places_of(&self, image: &ImageName) -> impl Iterator<Item = (&Environment, &Service)> {
+        let services = self.services.iter().filter(move |service| service.image == *image);
+        services.flat_map(|service| self.environments_of(&service.name).map(move |place| (place, service)))
+    }
+
     /// The environments that `service` runs in.
     pub fn environments_of(&self, service: &ServiceName) -> impl Iterator<Item = &Environment> {
         self.environments.iter().filter(move |environment| environment.services.contains(service))

@@ -20,6 +20,7 @@ mod metrics;
 mod notify;
 mod quarantine;
 mod registry;
+mod running;
 mod scanner;
 mod secrets;
 mod signatures;
@@ -41,6 +42,7 @@ pub use metrics::{Measured, Metrics, Question, Window};
 pub use notify::{Notice, Notify};
 pub use quarantine::{Quarantine, quarantine};
 pub use registry::{Registry, Resolved};
+pub use running::running;
 pub use scanner::{
     Finding, Findings, MAX_FINDINGS, ScanOrder, ScanReport, ScanState, Scanner, ScannerVersion,
 };

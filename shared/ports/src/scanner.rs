@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use longshore_events::{
-    ImageRef,
-    types::{PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts},
+    Digest, ImageRef,
+    types::{ImageScanned, PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, PortError};
+use crate::{BlobRef, Blobs, ErrorKind, Key, PortError};
 
 /// At most so many findings are listed; all of them are counted.
 pub const MAX_FINDINGS: usize = 200_000;
@@ -164,6 +164,21 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// What a scan lists. A list that is gone, or cannot be read, names nothing; the scan's own counts stand all the same.
+    ///
+    /// # Errors
+    /// When the blobs cannot be read.
+    pub async fn of(blobs: &dyn Blobs, scan: &ImageScanned) -> Result<Self, PortError> {
+        let Some(listed) = scan.findings_ref.as_ref().and_then(|listed| Digest::new(listed).ok()) else {
+            return Ok(Self::default());
+        };
+        match blobs.get(&BlobRef(listed)).await {
+            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_default()),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Counts a finding, and lists it while there is room.
     pub fn add(&mut self, finding: Finding) {
         self.counts.add(finding.severity, 1);
