@@ -3,27 +3,17 @@
 
 #[path = "conformance/server.rs"]
 mod server;
+#[path = "common/written.rs"]
+mod written;
 
-use std::io::Write;
+use std::io::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use longshore_load::{Ceiling, Settings, Verdict, run};
 
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use written::Written;
 
 /// Runs a script, and says what came of it and what was said.
 fn runs(script: &str, change: impl FnOnce(&mut Settings)) -> (Verdict, String) {
@@ -39,7 +29,7 @@ fn runs(script: &str, change: impl FnOnce(&mut Settings)) -> (Verdict, String) {
     settings.env = vec![("TARGET".to_owned(), format!("http://{}", server::start()))];
     change(&mut settings);
     let verdict = run(settings);
-    let text = String::from_utf8_lossy(&said.0.lock().unwrap()).into_owned();
+    let text = said.text();
     (verdict, text)
 }
 

@@ -1,30 +1,21 @@
 //! Requests over TLS, to a server whose certificate signs itself: refused, unless the script says otherwise.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
+#[path = "common/written.rs"]
+mod written;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use longshore_load::{Settings, Verdict, run};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use written::Written;
 
 /// Serves what `GET /N` asks for, N bytes, and says how many bytes were posted.
 fn serve(folder: &Path) -> SocketAddr {
@@ -81,7 +72,7 @@ fn runs(script: &str, address: SocketAddr, folder: &Path) -> (Verdict, String) {
     settings.stderr = Box::new(said.clone());
     settings.env = vec![("PORT".to_owned(), address.port().to_string())];
     let verdict = run(settings);
-    let text = String::from_utf8_lossy(&said.0.lock().unwrap()).into_owned();
+    let text = said.text();
     (verdict, text)
 }
 

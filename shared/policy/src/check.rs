@@ -15,10 +15,11 @@ use crate::gates;
 use crate::manifests::{self, Manifests};
 use crate::metrics::{self, MetricsSource};
 use crate::policy::{
-    Environment, Forge, Host, Notify, Policy, Repository, Run, Scan, Service, ServiceSource, Source, Trivy,
+    Environment, Forge, Host, Notify, Policy, Repository, Run, Service, ServiceSource, Source,
 };
 use crate::read::Keys;
 use crate::rules::{self, FORGES, PROVIDERS};
+use crate::scan;
 use crate::signers::{self, Read};
 use crate::spec::{ENVIRONMENT, ROOT};
 use crate::steps;
@@ -109,7 +110,7 @@ fn note_syntax(error: &Error, faults: &Faults<'_>) {
 
 fn policy<'a>(root: &Keys<'a>, read: &Read<'_>, faults: &'a Faults<'a>) -> Option<Policy> {
     let host = root.table("host").and_then(|keys| host(&keys));
-    let scan = root.table("scan").and_then(|keys| scan(&keys));
+    let scan = root.table("scan").and_then(|keys| scan::scan(&keys));
     let metrics = root.table("metrics").and_then(|keys| metrics::metrics(&keys));
     let notify = root.table("notify").map(|keys| Notify {
         webhook: keys.parsed("webhook", rules::secret),
@@ -166,35 +167,6 @@ fn host(keys: &Keys<'_>) -> Option<Host> {
     let data = keys.parsed("data", rules::folder);
     let (max_body, ref_check) = (keys.bytes("max_body"), keys.millis("ref_check"));
     Some(Host { listen: listen?, proxy: proxy?, data: data?, max_body: max_body?, ref_check_ms: ref_check? })
-}
-
-fn scan(keys: &Keys<'_>) -> Option<Scan> {
-    let advisories = keys.parsed("advisories", rules::folder);
-    let is_trivy = keys.parsed("scanner", |text| rules::choice(text, "scanner", SCANNERS))?;
-    let asked = keys.table("trivy").and_then(|keys| trivy(&keys))?;
-    let trivy = is_trivy.then_some(asked);
-    // The host's own rules find the same tomorrow; advisories do not.
-    let again_ms = match keys.millis("again") {
-        None if advisories.is_some() || trivy.is_some() => Some(AGAIN_MS),
-        given => given,
-    };
-    Some(Scan { advisories, timeout_ms: keys.millis("timeout")?, again_ms, trivy })
-}
-
-/// What looks into images, and whether that is Trivy.
-const SCANNERS: &[(&str, bool)] = &[("built-in", false), ("trivy", true)];
-/// After how long images that run are looked at again, where nothing else is said: a day.
-const AGAIN_MS: u64 = 24 * 3_600_000;
-
-fn trivy(keys: &Keys<'_>) -> Option<Trivy> {
-    let (server, token) = (keys.parsed("server", url::api), keys.parsed("token", rules::secret));
-    Some(Trivy {
-        program: keys.parsed("program", rules::folder)?,
-        cache: keys.parsed("cache", rules::folder),
-        server,
-        token,
-        max_age_ms: keys.millis("max_age")?,
-    })
 }
 
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {

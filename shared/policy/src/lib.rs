@@ -24,6 +24,7 @@ mod metrics;
 mod policy;
 mod read;
 mod rules;
+mod scan;
 mod schema;
 mod signed;
 mod signers;
@@ -45,9 +46,9 @@ pub use manifests::{MAX_MANIFESTS, Manifests};
 pub use metrics::{CloudWatchSource, MetricsSource, PrometheusSource};
 pub use policy::{
     ApprovalPolicy, Environment, Forge, ForgeKind, GatePolicy, Host, Notify, Person, Policy, Probe,
-    Promotion, Provider, Repository, Run, SETTLE_MS, Scan, Service, ServiceSource, Signer, Source, Trivy,
-    Waiver,
+    Promotion, Provider, Repository, Run, SETTLE_MS, Service, ServiceSource, Signer, Source, Waiver,
 };
+pub use scan::{Scan, Trivy};
 pub use schema::schema;
 pub use signed::image_of_tag;
 pub use strategy::{Check, Increase, OnUnknown, Plan, Step, Strategy};

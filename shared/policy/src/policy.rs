@@ -11,6 +11,7 @@ use longshore_events::{
 };
 
 use crate::rules::PROVIDERS;
+use crate::scan::Scan;
 use crate::{Calendar, Manifests, MetricsSource, SigningKey, Strategy, Watch};
 
 /// The whole configuration, checked.
@@ -76,34 +77,6 @@ impl Host {
     pub fn watch_ms(&self) -> u64 {
         (self.ref_check_ms.saturating_mul(5) / 2).max(4 * SETTLE_MS)
     }
-}
-
-/// How images are looked into.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scan {
-    /// The folder of advisories in OSV's JSON, relative to the configuration file; `None` when there is none.
-    pub advisories: Option<String>,
-    /// How long a scan may take, in milliseconds.
-    pub timeout_ms: u64,
-    /// After how long an image that runs is looked at again, in milliseconds; `None`: never.
-    pub again_ms: Option<u64>,
-    /// How Trivy is asked; `None` where the host's own scanner looks.
-    pub trivy: Option<Trivy>,
-}
-
-/// How Trivy is asked on one machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trivy {
-    /// Its program.
-    pub program: String,
-    /// The folder with a database that is used as it is, relative to the configuration file.
-    pub cache: Option<String>,
-    /// The server that has the database.
-    pub server: Option<String>,
-    /// The name of the secret with the server's token.
-    pub token: Option<String>,
-    /// How old advisories may be, in milliseconds.
-    pub max_age_ms: u64,
 }
 
 /// Who is told of failures: of rollouts that failed, and of dead letters.

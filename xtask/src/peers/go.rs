@@ -34,7 +34,7 @@ const LEAST: u32 = 21;
 impl Command {
     /// Where the program is, once brought.
     pub(super) fn path(&self, context: &Context) -> PathBuf {
-        context.cache.join(format!("{}-{}", self.program, self.version)).join(self.program)
+        place(context, self.program, self.version)
     }
 
     /// Makes sure that the program is there. Go puts it there whole, or not at all.
@@ -67,7 +67,7 @@ pub(super) struct Tool {
 impl Tool {
     /// Where the program is, once brought.
     pub(super) fn path(&self, context: &Context) -> PathBuf {
-        context.cache.join(format!("{}-{}", self.program, self.version)).join(self.program)
+        place(context, self.program, self.version)
     }
 
     /// Makes sure that the program is there.
@@ -106,7 +106,7 @@ pub(super) struct Own {
 impl Own {
     /// Where the program is, once brought.
     pub(super) fn path(&self, context: &Context) -> PathBuf {
-        context.cache.join(format!("{}-{}", self.program, self.version)).join(self.program)
+        place(context, self.program, self.version)
     }
 
     /// Makes sure that the program is there.
@@ -121,6 +121,11 @@ impl Own {
         output(build.args(["build", "-trimpath", "-o"]).arg(&built).arg("."))?;
         whole(&built, &path)
     }
+}
+
+/// Where the program of a version lies in the cache.
+fn place(context: &Context, program: &str, version: &str) -> PathBuf {
+    context.cache.join(format!("{program}-{version}")).join(program)
 }
 
 /// Puts a file in its place, whole.

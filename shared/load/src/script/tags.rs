@@ -138,21 +138,8 @@ impl SystemTags {
 
 /// The bit of those that the engine sets; none of others.
 fn bit(name: &str) -> u32 {
-    let known = [
-        "expected_response",
-        "status",
-        "method",
-        "url",
-        "name",
-        "proto",
-        "tls_version",
-        "error",
-        "error_code",
-        "group",
-        "scenario",
-        "check",
-    ];
-    known.iter().position(|one| *one == name).map_or(0, |place| 1 << place)
+    let mut known = HttpTags::NAMES.iter().chain(&["group", "scenario", "check"]);
+    known.position(|one| *one == name).map_or(0, |place| 1 << place)
 }
 
 #[cfg(test)]

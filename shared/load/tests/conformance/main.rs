@@ -6,16 +6,18 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is wrong")]
 
 mod server;
+#[path = "../common/written.rs"]
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 use longshore_load::{Output, Settings, run};
 use serde_json::Value;
+
+use written::Written;
 
 /// What one of the two says of a script.
 #[derive(Debug)]
@@ -26,27 +28,6 @@ struct Said {
     export: Value,
     /// Tags by metric, as far as values carried them.
     tags: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// What is written into memory.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Written {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
 }
 
 fn under_k6(script: &Path, folder: &Path, address: &str) -> Said {
