@@ -25,6 +25,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("gate", "gate"),
     ("intake", "intake"),
     ("intake", "refcheck"),
+    ("report", "report"),
     ("scan", "scan"),
     ("sweep", "sweep"),
 ];

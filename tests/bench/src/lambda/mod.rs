@@ -28,13 +28,14 @@ use crate::stats::{float, median, mib};
 const FLOOR: &str = include_str!("../../floor/main.rs");
 const INTAKE_IN_PYTHON: &str = include_str!("../../../peers/intake.py");
 /// The functions, each with its row.
-const FUNCTIONS: [(&str, &str); 8] = [
+const FUNCTIONS: [(&str, &str); 9] = [
     ("build", "build on Lambda"),
     ("console", "console on Lambda"),
     ("deploy", "deploy on Lambda"),
     ("gate", "gate on Lambda"),
     ("intake", "intake on Lambda"),
     ("refcheck", "refcheck on Lambda"),
+    ("report", "report on Lambda"),
     ("scan", "scan on Lambda"),
     ("sweep", "sweep on Lambda"),
 ];
@@ -121,7 +122,9 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     work_of("console", &functions, &mut ours, &vec![status(); told.len()])?;
     work_of("sweep", &functions, &mut ours, &vec![json!({}); told.len()])?;
     let image = format!("shop-0@sha256:{}", "0".repeat(64));
-    let units = [("deploy", "prod/shop-0".into()), ("gate", format!("prod/{image}")), ("scan", image)];
+    let shown = format!("build/shop-0@{}", "0".repeat(40));
+    let units =
+        [("deploy", "prod/shop-0".into()), ("gate", format!("prod/{image}")), ("report", shown), ("scan", image)];
     for (function, unit) in units {
         let hint = json!({ "function": function, "unit": unit });
         work_of(function, &functions, &mut ours, &vec![hint; told.len()])?;

@@ -14,9 +14,13 @@ use std::{io, path::Path};
 
 use longshore_events::Digest;
 
-pub(crate) use entries::{Entry, Kind, for_each};
+#[cfg(feature = "server")]
+pub(crate) use entries::Entry;
+pub(crate) use entries::{Kind, for_each};
 pub(crate) use root::{Found, Node, Root};
-pub(crate) use unpack::{Bounded, decoder};
+#[cfg(feature = "server")]
+pub(crate) use unpack::Bounded;
+pub(crate) use unpack::decoder;
 pub use unpack::{Limits, Unpacker};
 pub use write::{Layer, LayerWriter, Owner, write_tree};
 
