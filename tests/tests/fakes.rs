@@ -239,5 +239,6 @@ fn release(digest: Digest) -> DesiredRelease {
             drain_ms: 0,
             stop_ms: 0,
         },
+        manifests: None,
     }
 }

@@ -177,6 +177,7 @@ fn only(release: &longshore_deploy::Release, generation: u64) -> Desired {
         image: release.image.clone(),
         weight: 100,
         run: release.run.clone(),
+        manifests: release.manifests.clone(),
     };
     Desired { workload: workload(), generation, step: 3, releases: vec![alone] }
 }

@@ -6,7 +6,7 @@ use longshore_events::{
     types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
 };
 use longshore_frame::{At, Cause, Decision, Lease, Said, span};
-use longshore_policy::{Closed, Environment, Probe, Service};
+use longshore_policy::{Closed, Environment, Probe, Service, Strategy};
 use longshore_ports::{Health, ProbeTarget, RunSpec, Workload};
 
 use crate::{
@@ -42,6 +42,11 @@ impl Context<'_> {
     /// Images come from another environment, and not as they are built.
     pub(crate) fn is_promoted(&self) -> bool {
         self.environment.after.is_some()
+    }
+
+    /// A release takes the place of another one instance by instance: a cluster does that by itself.
+    fn is_in_place(&self) -> bool {
+        self.environment.cluster.is_some() && self.environment.strategy == Strategy::Rolling
     }
 
     /// Why no rollout begins now.
@@ -238,6 +243,7 @@ fn begin(context: &Context<'_>, state: State, target: &Candidate, generation: u6
         proven: target.proven,
         no_rollback_past: context.seen.past.contains(&target.image.digest),
         run: run_spec(context.service),
+        manifests: target.manifests.clone(),
         link: target.link.clone(),
     };
     let mut decided = superseded(context, state, target);
@@ -259,10 +265,11 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
     let rollout = Rollout {
         generation: to.release,
         step: 1,
-        stage: Stage::Start,
+        stage: if context.is_in_place() { Stage::Roll } else { Stage::Start },
         from: decided.state.current.clone(),
         deadline: None,
         shifted_at: None,
+        ready_at: None,
         boot_ms: None,
         requested,
         stays: None,
@@ -284,7 +291,9 @@ fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, lin
             decided.facts.push(refused);
             decided
         }
-        Some(rollout) if matches!(rollout.stage, Stage::Start | Stage::Step(_) | Stage::Shift) => {
+        Some(rollout)
+            if matches!(rollout.stage, Stage::Start | Stage::Roll | Stage::Step(_) | Stage::Shift) =>
+        {
             let back_to = rollout.from.as_ref().map(|release| &release.image.digest);
             if request.to.is_some() && request.to.as_ref() != back_to {
                 // Once it is back where it was, it goes on from there.
@@ -336,6 +345,7 @@ fn cannot_go_back(context: &Context<'_>, state: &State, past: &Release, link: &L
         commit: past.commit.clone(),
         forced: false,
         proven: past.proven,
+        manifests: None,
         fresh: false,
         link: link.clone(),
     };
@@ -356,6 +366,7 @@ fn nothing_before(context: &Context<'_>, state: State, asked: &Asked) -> Decided
         commit: current.commit,
         forced: false,
         proven: current.proven,
+        manifests: None,
         fresh: false,
         link: link.clone(),
     };

@@ -2,7 +2,7 @@
 
 use longshore_events::types::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome};
 use longshore_frame::{Decision, span};
-use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase};
+use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase, Progress};
 
 use crate::{
     Apply, Candidate, Release, Rollout, Stage, State, Verdict,
@@ -37,9 +37,9 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
     let gives_way = !context.at.stopped && context.closed().is_none();
     let newer = newer.filter(|newer| newer.image != rollout.to.image && gives_way);
     match rollout.stage.clone() {
-        Stage::Withdraw if reached => withdrawn(context, decided, &rollout),
-        Stage::Back(_) if reached => went_back(context, decided, &rollout),
-        Stage::Finish if reached => arrived(context, decided, &rollout),
+        Stage::Back(_) | Stage::Withdraw | Stage::Finish if reached => {
+            last(context, decided, rollout, new.as_ref())
+        }
         Stage::Back(_) | Stage::Withdraw | Stage::Finish => wish(context, decided, rollout),
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
         _ if closed.is_some() => take_back(context, decided, rollout, closed.unwrap_or_default()),
@@ -50,10 +50,101 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
         Stage::Step(_) if newer.is_some() && rollout.from.is_some() && !rollout.is_past() => {
             give_way(context, decided, rollout)
         }
-        _ if !reached => wish(context, decided, rollout),
+        _ if !reached || running.progress == Progress::Again => wish(context, decided, rollout),
+        Stage::Roll => rolls(context, decided, rollout, new.as_ref()),
+        Stage::Step(_) | Stage::Shift if running.progress == Progress::Working => {
+            works(context, decided, rollout, new.as_ref())
+        }
         Stage::Start => started(context, decided, rollout, new.as_ref()),
         Stage::Step(held) => steps::held(context, decided, rollout, held, new.as_ref()),
         Stage::Shift => shifted(context, decided, rollout, new.as_ref()),
+    }
+}
+
+/// The last wish of a rollout: over when the outside has come to it.
+fn last(
+    context: &Context<'_>,
+    decided: Decided,
+    mut rollout: Rollout,
+    new: Option<&ObservedRelease>,
+) -> Decided {
+    let late = match context.seen.running.progress {
+        Progress::Settled => false,
+        Progress::Again => return wish(context, decided, rollout),
+        Progress::Working if !is_late(context, &mut rollout) => return wait(context, decided, rollout),
+        Progress::Working => true,
+    };
+    match rollout.stage.clone() {
+        Stage::Finish if late && !rollout.is_past() => back(
+            context,
+            decided,
+            rollout,
+            reason("it did not take the place of the old release in time", new),
+        ),
+        Stage::Finish => arrived(context, decided, &rollout),
+        Stage::Withdraw => withdrawn(context, decided, &rollout),
+        Stage::Back(why) if late => {
+            rollout.stage = Stage::Back(format!("{why}; what ran before is not ready again yet"));
+            went_back(context, decided, &rollout)
+        }
+        _ => went_back(context, decided, &rollout),
+    }
+}
+
+/// The outside is on its way to the share of the traffic that was wished.
+fn works(
+    context: &Context<'_>,
+    decided: Decided,
+    mut rollout: Rollout,
+    new: Option<&ObservedRelease>,
+) -> Decided {
+    if new.is_some_and(|new| new.phase == Phase::Failed) {
+        return back(context, decided, rollout, reason("it cannot run", new));
+    }
+    if is_late(context, &mut rollout) {
+        let said = format!("it had not enough instances within {} s", context.environment.deadline_ms / 1000);
+        return back(context, decided, rollout, reason(&said, new));
+    }
+    wait(context, decided, rollout)
+}
+
+/// Whether the rollout's stage takes longer than the environment allows; from the first look on.
+fn is_late(context: &Context<'_>, rollout: &mut Rollout) -> bool {
+    context.at.now >= *rollout.deadline.get_or_insert(context.after(context.environment.deadline_ms))
+}
+
+/// The new release takes the old one's place: it is there when all of it has been ready for a while.
+fn rolls(
+    context: &Context<'_>,
+    mut decided: Decided,
+    mut rollout: Rollout,
+    new: Option<&ObservedRelease>,
+) -> Decided {
+    let (now, late) = (context.at.now, is_late(context, &mut rollout));
+    if new.is_some_and(|new| new.weight > 0) {
+        rollout.shifted_at.get_or_insert(now);
+    }
+    match new.map(|new| new.phase) {
+        Some(Phase::Ready) => {
+            if rollout.ready_at.is_none() {
+                decided = decided.say(context.subject(), &rollout.to.link, advanced(context, &rollout, 100));
+            }
+            let settled_at = *rollout.ready_at.get_or_insert(now) + span(context.environment.settle_ms);
+            let settled = context.seen.running.progress == Progress::Settled;
+            match settled && now >= settled_at && !is_held(context, &rollout) {
+                true => arrived(context, decided, &rollout),
+                false => wait(context, decided, rollout).wake(settled_at.max(now)),
+            }
+        }
+        Some(Phase::Failed) => back(context, decided, rollout, reason("it cannot run", new)),
+        _ if rollout.ready_at.is_some() => {
+            back(context, decided, rollout, reason("it did not stay ready", new))
+        }
+        _ if late => {
+            let said = format!("it was not ready within {} s", context.environment.deadline_ms / 1000);
+            back(context, decided, rollout, reason(&said, new))
+        }
+        _ => wait(context, decided, rollout),
     }
 }
 
@@ -65,8 +156,7 @@ fn started(
     new: Option<&ObservedRelease>,
 ) -> Decided {
     let phase = new.map(|new| new.phase);
-    let deadline = *rollout.deadline.get_or_insert(context.after(context.environment.deadline_ms));
-    let late = context.at.now >= deadline;
+    let late = is_late(context, &mut rollout);
     match phase {
         Some(Phase::Ready) if is_held(context, &rollout) => wait(context, decided, rollout),
         Some(Phase::Ready) => {
@@ -109,6 +199,7 @@ pub(crate) fn reason(what: &str, new: Option<&ObservedRelease>) -> String {
 /// The next stage; one that moves traffic says so.
 pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: Stage) -> Decided {
     rollout.step += 1;
+    rollout.deadline = None;
     let weight = match &stage {
         Stage::Shift => Some(100),
         Stage::Step(held) => Some(held.weight),
@@ -119,16 +210,19 @@ pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout
     }
     rollout.stage = stage;
     let Some(weight) = weight else { return wish(context, decided, rollout) };
-    let fact = DeploymentAdvanced {
+    let decided = decided.say(context.subject(), &rollout.to.link, advanced(context, &rollout, weight));
+    wish(context, decided, rollout)
+}
+
+fn advanced(context: &Context<'_>, rollout: &Rollout, weight: u8) -> DeploymentAdvanced {
+    DeploymentAdvanced {
         deployment: context.deployment(rollout.generation),
         environment: context.workload.environment.clone(),
         service: context.workload.service.clone(),
         step: rollout.step,
         weight,
         ready: true,
-    };
-    let decided = decided.say(context.subject(), &rollout.to.link, fact);
-    wish(context, decided, rollout)
+    }
 }
 
 fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decided {
@@ -178,6 +272,7 @@ fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
         image: release.image.clone(),
         weight,
         run: release.run.clone(),
+        manifests: release.manifests.clone(),
     };
     let (to, from) = (&rollout.to, rollout.from.as_ref());
     match (&rollout.stage, from) {
@@ -186,7 +281,9 @@ fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
         (Stage::Step(held), Some(from)) => {
             vec![release(from, 100 - held.weight.min(100)), release(to, held.weight.min(100))]
         }
-        (Stage::Start | Stage::Step(_) | Stage::Shift | Stage::Finish, _) => vec![release(to, 100)],
+        (Stage::Start | Stage::Roll | Stage::Step(_) | Stage::Shift | Stage::Finish, _) => {
+            vec![release(to, 100)]
+        }
         (Stage::Back(_) | Stage::Withdraw, Some(from)) => vec![release(from, 100)],
         (Stage::Back(_) | Stage::Withdraw, None) => Vec::new(),
     }
@@ -205,6 +302,7 @@ fn take_back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reas
         return stay(context, decided, rollout, &reason);
     }
     rollout.step += 1;
+    rollout.deadline = None;
     rollout.stage = Stage::Back(reason);
     wish(context, decided, rollout)
 }
@@ -219,6 +317,7 @@ fn stay(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: &
 /// behind a lease that is free, as it is between two rollouts.
 fn give_way(context: &Context<'_>, decided: Decided, mut rollout: Rollout) -> Decided {
     rollout.step += 1;
+    rollout.deadline = None;
     rollout.stage = Stage::Withdraw;
     wish(context, decided, rollout)
 }
@@ -263,7 +362,9 @@ pub(crate) fn gave_up(context: &Context<'_>, mut state: State, error: &str) -> D
     let Some(rollout) = state.rollout.take() else { return Decision::rest(state) };
     let newer = context.seen.running.generation > rollout.generation;
     match rollout.stage {
-        Stage::Start | Stage::Step(_) | Stage::Shift | Stage::Finish if !newer && !rollout.is_past() => {
+        Stage::Start | Stage::Roll | Stage::Step(_) | Stage::Shift | Stage::Finish
+            if !newer && !rollout.is_past() =>
+        {
             let reason = format!("it could not be applied: {error}");
             back(context, Decision::rest(state), rollout, reason)
         }

@@ -81,6 +81,9 @@ pub struct Candidate {
     /// newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<u64>,
+    /// As in [`Release::manifests`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<String>,
     /// Nothing was decided about it yet.
     pub fresh: bool,
     /// The link of what follows from it.
@@ -105,6 +108,9 @@ pub struct Release {
     pub no_rollback_past: bool,
     /// How it runs: kept, so that going back brings its settings back too.
     pub run: RunSpec,
+    /// The Kubernetes manifests that were rendered with the image, by their name in Blobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<String>,
     /// The link of what is said about it.
     pub link: Link,
 }
@@ -126,9 +132,12 @@ pub struct Rollout {
     /// When it must be ready; set once the outside is seen to have its first step.
     #[serde(default)]
     pub deadline: Option<Timestamp>,
-    /// When it got all the traffic.
+    /// When it got all the traffic; where it takes the old one's place instance by instance, when it got any.
     #[serde(default)]
     pub shifted_at: Option<Timestamp>,
+    /// Since when it is ready, where it takes the old one's place instance by instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Timestamp>,
     /// From the start of its process until it listened, in milliseconds.
     #[serde(default)]
     pub boot_ms: Option<u64>,
@@ -146,6 +155,9 @@ pub struct Rollout {
 pub enum Stage {
     /// The new release starts beside the old one, without traffic.
     Start,
+    /// The new release takes the place of the old one, instance by instance: on a cluster, which keeps the old ones until
+    /// new ones are ready.
+    Roll,
     /// The new release has a share of the traffic beside the old one, and is measured.
     Step(Held),
     /// The new release has the traffic; the old one still runs.
@@ -176,6 +188,7 @@ impl Rollout {
         let has_traffic = match &self.stage {
             Stage::Shift | Stage::Finish => true,
             Stage::Step(held) => held.weight > 0,
+            Stage::Roll => self.shifted_at.is_some(),
             Stage::Start | Stage::Back(_) | Stage::Withdraw => false,
         };
         has_traffic && self.to.no_rollback_past && !self.requested && self.from.is_some()
@@ -205,6 +218,7 @@ impl State {
             commit: image.commit.clone(),
             forced: image.forced,
             proven: image.proof.as_ref().map(|proof| proof.generation),
+            manifests: image.manifests_ref.clone(),
             fresh: true,
             link,
         };

@@ -146,6 +146,7 @@ fn evaluated(
         reasons: said.reasons.clone(),
         inputs: std::iter::once(heard.event.clone()).chain(inputs).collect(),
         proof,
+        manifests_ref: heard.image.manifests_ref.clone(),
         expires_at: until,
     }
 }

@@ -10,6 +10,7 @@ use longshore_events::{EnvironmentName, ImageName, ServiceName};
 use toml_span::{Error, ErrorKind, Span, Spanned};
 
 use crate::calendar::{self, Calendar, Freeze};
+use crate::cluster;
 use crate::fault::{Code, Fault, Faults, Wrong};
 use crate::gates;
 use crate::manifests::{self, Manifests};
@@ -338,7 +339,7 @@ fn environment(keys: &Keys<'_>, name: Option<EnvironmentName>, known: &Known<'_>
     let runs = |service: &&Service| {
         named.iter().any(|name| name.value == "*" || name.value == service.name.as_str())
     };
-    let services = known.services.iter().filter(runs).map(|service| service.name.clone()).collect();
+    let services: Vec<&Service> = known.services.iter().filter(runs).collect();
     let (deadline, settle) = (keys.millis("deadline"), keys.millis("settle"));
     let gate = keys.table("gate").and_then(|keys| gates::gate(&keys));
     let after = gates::promotion(keys);
@@ -346,15 +347,21 @@ fn environment(keys: &Keys<'_>, name: Option<EnvironmentName>, known: &Known<'_>
     let freezes = keys.tables("freeze");
     let freezes = freezes.iter().filter_map(calendar::freeze).chain(known.freezes.iter().cloned()).collect();
     let strategy = steps::strategy(keys, settle, known.expressions, known.names.faults);
+    let on_cluster = keys.has("cluster").then(|| keys.table("cluster"));
+    let cluster = on_cluster.map(|keys| keys.and_then(|keys| cluster::read(&keys, name.as_ref(), &services)));
     Some(Environment {
         name: name?,
-        services,
+        services: services.into_iter().map(|service| service.name.clone()).collect(),
         strategy: strategy?,
         deadline_ms: deadline?,
         settle_ms: settle?,
         gate: gate?,
         after: after?,
         calendar: Calendar { windows, freezes },
+        cluster: match cluster {
+            Some(cluster) => Some(cluster?),
+            None => None,
+        },
     })
 }
 

@@ -68,11 +68,13 @@ pub enum Code {
     InvalidSigner,
     /// A window or a freeze that is no span of time, or on no clock.
     InvalidCalendar,
+    /// A cluster that is named in two ways, or a service that has nothing to apply there.
+    InvalidCluster,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Syntax,
         Self::UnknownKey,
         Self::WrongType,
@@ -101,6 +103,7 @@ impl Code {
         Self::InvalidKey,
         Self::InvalidSigner,
         Self::InvalidCalendar,
+        Self::InvalidCluster,
     ];
 }
 

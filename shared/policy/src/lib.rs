@@ -15,6 +15,7 @@
 
 mod calendar;
 mod check;
+mod cluster;
 mod fault;
 mod gates;
 mod init;
@@ -39,6 +40,7 @@ mod watch;
 
 pub use calendar::{Calendar, Closed, Freeze, Window};
 pub use check::{check, check_bytes, check_file};
+pub use cluster::{Cluster, ClusterAccess};
 pub use fault::{Code, Fault};
 pub use init::{Found, FoundDockerfile, FoundLanguage, Language, init};
 pub use keys::SigningKey;

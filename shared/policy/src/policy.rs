@@ -12,7 +12,7 @@ use longshore_events::{
 
 use crate::rules::PROVIDERS;
 use crate::scan::Scan;
-use crate::{Calendar, Manifests, MetricsSource, SigningKey, Strategy, Watch};
+use crate::{Calendar, Cluster, Manifests, MetricsSource, SigningKey, Strategy, Watch};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,6 +273,8 @@ pub struct Environment {
     pub after: Option<Promotion>,
     /// When rollouts may begin.
     pub calendar: Calendar,
+    /// The cluster where its services run; `None` for this machine.
+    pub cluster: Option<Cluster>,
 }
 
 /// How images come from an environment into the next one: the same digest, never built anew.

@@ -49,6 +49,6 @@ pub use scanner::{
 pub use secrets::{Secret, Secrets};
 pub use signatures::{Claim, Envelope, MAX_CLAIM, MAX_CLAIMS, Signatures};
 pub use workloads::{
-    Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, RunSpec, Workload,
-    Workloads,
+    Desired, DesiredRelease, Health, Observed, ObservedRelease, Phase, ProbeTarget, Progress, RunSpec,
+    Workload, Workloads,
 };

@@ -68,6 +68,9 @@ pub struct DesiredRelease {
     pub weight: u8,
     /// How it runs.
     pub run: RunSpec,
+    /// The Kubernetes manifests that were rendered with the image: their name in Blobs. What runs on no cluster needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<String>,
 }
 
 /// How a release runs.
@@ -122,6 +125,30 @@ pub struct Observed {
     pub step: u32,
     /// The releases that exist, those that drain or stop included.
     pub releases: Vec<ObservedRelease>,
+    /// How far the outside has come with what was applied last.
+    #[serde(default, skip_serializing_if = "Progress::is_settled")]
+    pub progress: Progress,
+}
+
+/// How far the outside has come with what was applied last. What converges by itself is always settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// It is as wished, or comes to it by itself.
+    #[default]
+    Settled,
+    /// It is on its way, and somebody has to look again.
+    Working,
+    /// It has come to where the same wish has to be applied again, to go on.
+    Again,
+}
+
+impl Progress {
+    /// Nothing is left to do.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub fn is_settled(&self) -> bool {
+        *self == Self::Settled
+    }
 }
 
 impl Observed {

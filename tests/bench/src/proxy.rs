@@ -168,7 +168,7 @@ fn release(number: u64, image: &ImageRef, weight: u8) -> DesiredRelease {
         drain_ms: 100,
         stop_ms: 1_000,
     };
-    DesiredRelease { release: number, image: image.clone(), weight, run }
+    DesiredRelease { release: number, image: image.clone(), weight, run, manifests: None }
 }
 
 /// Debian's nginx, in front of the service.

@@ -74,6 +74,7 @@ fn image(n: u8) -> GateEvaluated {
         reasons: Vec::new(),
         inputs: Vec::new(),
         proof: None,
+        manifests_ref: None,
         expires_at: None,
     }
 }

@@ -43,6 +43,7 @@ pub(crate) fn release(release: u64, digit: char, weight: u8) -> DesiredRelease {
             drain_ms: 1000,
             stop_ms: 1000,
         },
+        manifests: None,
     }
 }
 

@@ -35,6 +35,9 @@ wire! {
         /// Where it ran before: in the environment that this one is promoted from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub proof: Option<Proof>,
+        /// The Kubernetes manifests that were rendered with it, in Blobs: YAML.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub manifests_ref: Option<String>,
         /// When it may be another by itself: a waiver or an approval that counts ends then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]

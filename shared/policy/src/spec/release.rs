@@ -39,8 +39,46 @@ pub(crate) static ENVIRONMENT: Spec = Spec {
             "How long an image must have run in that environment.",
         ),
         key("gate", Kind::Table(&GATE), Need::Optional, "What an image must have before it runs here."),
+        key(
+            "cluster",
+            Kind::Table(&CLUSTER),
+            Need::Optional,
+            "The Kubernetes cluster where the services run. Without it: this machine.",
+        ),
         key("window", Kind::Tables(&WINDOW), Need::Optional, "When rollouts may begin. Without any: always."),
         key("freeze", Kind::Tables(&FREEZE), Need::Optional, "When no rollout begins here."),
+    ],
+};
+
+pub(crate) static CLUSTER: Spec = Spec {
+    title: "[environment.cluster]",
+    about: "The Kubernetes cluster where an environment's services run.",
+    keys: &[
+        key(
+            "context",
+            Kind::Text,
+            Need::Optional,
+            "The context of the kubeconfig that names it. Without it, and without `eks`: the current one.",
+        ),
+        key(
+            "kubeconfig",
+            Kind::Text,
+            Need::Optional,
+            "The kubeconfig. Without it: the file that KUBECONFIG names, or ~/.kube/config.",
+        ),
+        key(
+            "eks",
+            Kind::Text,
+            Need::Optional,
+            "The name of a cluster of EKS in the region, in place of a context.",
+        ),
+        key("namespace", Kind::Text, Need::Optional, "The namespace. Without it: the environment's name."),
+        key(
+            "registry",
+            Kind::Text,
+            Need::Optional,
+            "Where the nodes pull images from whose name has no registry: the host's address as they reach it.",
+        ),
     ],
 };
 

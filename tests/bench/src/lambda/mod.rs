@@ -123,8 +123,12 @@ pub(crate) fn run(settings: &Settings) -> Result<Vec<Row>> {
     work_of("sweep", &functions, &mut ours, &vec![json!({}); told.len()])?;
     let image = format!("shop-0@sha256:{}", "0".repeat(64));
     let shown = format!("build/shop-0@{}", "0".repeat(40));
-    let units =
-        [("deploy", "prod/shop-0".into()), ("gate", format!("prod/{image}")), ("report", shown), ("scan", image)];
+    let units = [
+        ("deploy", "prod/shop-0".into()),
+        ("gate", format!("prod/{image}")),
+        ("report", shown),
+        ("scan", image),
+    ];
     for (function, unit) in units {
         let hint = json!({ "function": function, "unit": unit });
         work_of(function, &functions, &mut ours, &vec![hint; told.len()])?;

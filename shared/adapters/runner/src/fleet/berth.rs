@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use longshore_ports::{Desired, DesiredRelease, Measured, Observed, Question, Workload};
+use longshore_ports::{Desired, DesiredRelease, Measured, Observed, Progress, Question, Workload};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::sleep;
 
@@ -216,6 +216,7 @@ impl Berth {
             releases: releases
                 .map(|(release, running)| running.cell.observed(stored.share(*release)))
                 .collect(),
+            progress: Progress::Settled,
         }
     }
 

@@ -64,7 +64,7 @@ fn stray(release: u64, digest: Digest, workload: &Workload) -> Option<DesiredRel
     let ready = Health { target: ProbeTarget::Tcp, interval_ms: 1000, timeout_ms: 1000, failures: 1 };
     let (env, args, health) = (BTreeMap::new(), None, None);
     let run = RunSpec { env, args, ready, health, drain_ms: 0, stop_ms: 10_000 };
-    Some(DesiredRelease { release, image, weight: 0, run })
+    Some(DesiredRelease { release, image, weight: 0, run, manifests: None })
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Stage {
         let target = ProbeTarget::Http("/ready".into());
         let ready = Health { target, interval_ms: 50, timeout_ms: 5_000, failures: 2 };
         let run = RunSpec { env, args: None, ready, health: None, drain_ms: 20_000, stop_ms: 2_000 };
-        DesiredRelease { release: number, image, weight, run }
+        DesiredRelease { release: number, image, weight, run, manifests: None }
     }
 
     /// Applies to `prod/shop`.

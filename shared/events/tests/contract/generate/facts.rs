@@ -170,7 +170,8 @@ fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
         (prop::collection::vec(text(), 0..3), prop::collection::vec(event_id(), 0..3), option::of(time()));
     let proof = (environment(), any::<u64>(), time());
     let proof = proof.prop_map(|(environment, generation, since)| Proof { environment, generation, since });
-    (place, of, verdict, why, option::of(proof)).prop_map(|(place, of, verdict, why, proof)| {
+    let made = (option::of(proof), option::of(text()));
+    (place, of, verdict, why, made).prop_map(|(place, of, verdict, why, (proof, manifests_ref))| {
         let (environment, service, image, digest) = place;
         let (tag, commit, forced) = of;
         let (reasons, inputs, expires_at) = why;
@@ -186,6 +187,7 @@ fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
             reasons,
             inputs,
             proof,
+            manifests_ref,
             expires_at,
         }
     })
