@@ -171,6 +171,9 @@ pub struct UpArgs {
     /// The configuration; without it, `longshore.toml` of this folder.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Run the environments that name no cluster on this one; the namespace is the environment's name.
+    #[arg(long, value_name = "kube:CONTEXT[/NAMESPACE]")]
+    pub cluster: Option<String>,
     /// Where webhooks, Git, registry and API listen, whatever the configuration says.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,

@@ -47,11 +47,13 @@ token = "forge"
 [[service]]
 name = "api"
 repository = "shop"
+@MANIFESTS@
 test = ["true"]
 watch = ["api/**"]
 [[service]]
 name = "web"
 repository = "shop"
+@MANIFESTS@
 test = ["true"]
 watch = ["web/**"]
 no_rollback_past = ["web/migrations/**"]
@@ -60,6 +62,7 @@ name = "local"
 services = ["*"]
 deadline = "5s"
 settle = "500ms"
+@CLUSTER@
 @STRATEGY@
 @CALENDAR@
 [environment.gate]
@@ -73,6 +76,7 @@ after = "local"
 soak = "3s"
 deadline = "5s"
 settle = "500ms"
+@CLUSTER@
 @STRATEGY@
 [environment.gate]
 requires = ["approval"]
@@ -123,9 +127,14 @@ pub(crate) fn is_windowed(seed: u64) -> bool {
     seed % 5 == 2
 }
 
+/// Whether services run on a cluster under this seed.
+pub(crate) fn is_cluster(seed: u64) -> bool {
+    seed % 7 == 3
+}
+
 /// Which of the configurations a seed has.
 fn variant(seed: u64) -> usize {
-    [is_canary(seed), is_signed(seed), is_windowed(seed)]
+    [is_canary(seed), is_signed(seed), is_windowed(seed), is_cluster(seed)]
         .into_iter()
         .fold(0, |sum, one| 2 * sum + usize::from(one))
 }
@@ -134,12 +143,19 @@ fn variant(seed: u64) -> usize {
 pub(crate) fn config(seed: u64) -> String {
     let text = CONFIG.replace("@STRATEGY@", if is_canary(seed) { CANARY } else { "" });
     let text = text.replace("@CALENDAR@", if is_windowed(seed) { CALENDAR } else { "" });
+    let (cluster, manifests) = if is_cluster(seed) { (CLUSTER, MANIFESTS) } else { ("", "") };
+    let text = text.replace("@CLUSTER@", cluster).replace("@MANIFESTS@", manifests);
     if !is_signed(seed) {
         return text.replace("@SIGNATURE@", "");
     }
     let signer = format!("[[signer]]\nname = \"sim\"\nkey = \"\"\"{}\"\"\"\n", signer());
     text.replace("@SIGNATURE@", ", \"signature\"") + &signer
 }
+
+/// What stands there for every seventh seed.
+const CLUSTER: &str = "[environment.cluster]\ncontext = \"sim\"\n";
+/// What every service has there.
+const MANIFESTS: &str = "manifests = { files = [\"k8s\"] }";
 
 /// What stands there for every fifth seed: the simulated day begins at 14:13:20 UTC.
 const CALENDAR: &str = r#"
@@ -301,7 +317,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
     }
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
-    let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole));
+    let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole).as_cluster(is_cluster(run.seed)));
     let metrics = Arc::new(FakeMetrics::new(air.clone(), workloads.clone(), hole));
     let scanner = Arc::new(FakeScanner::new(air.clone(), hole));
     let signatures = Arc::new(FakeSignatures::new(air.clone(), hole));
@@ -407,9 +423,9 @@ pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
 }
 
 /// Checked once: its globs take longer to compile than a short run takes.
-static POLICIES: LazyLock<[Arc<Policy>; 8]> = LazyLock::new(|| {
-    let seeds =
-        [0, 1, 2, 3, 4, 5, 6, 7].map(|wanted| (0..30).find(|seed| variant(*seed) == wanted).unwrap_or(0));
+static POLICIES: LazyLock<[Arc<Policy>; 16]> = LazyLock::new(|| {
+    let seed_of = |wanted| (0..210).find(|seed| variant(*seed) == wanted).unwrap_or(0);
+    let seeds: [u64; 16] = std::array::from_fn(seed_of);
     seeds.map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),

@@ -176,6 +176,7 @@ fn workloads() {
             other: release(digest("other")),
             unready: release(digest("unready")),
             unfit: None,
+            last: std::sync::Mutex::default(),
         }
     };
     run(suite::workloads::run(make, async |_| pass(&air)));

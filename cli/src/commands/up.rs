@@ -10,6 +10,7 @@ pub(super) fn up(args: UpArgs, global: &Global) -> Result<()> {
     host::up(&UpOptions {
         config: args.config,
         data: global.data.clone(),
+        cluster: args.cluster,
         listen: args.listen,
         proxy: args.proxy,
         ready_file: args.ready_file,

@@ -27,6 +27,7 @@ use longshore_scan::Scan;
 use longshore_webhook::webhooks;
 use tokio::sync::{mpsc, watch};
 
+use super::clusters::{self, Own};
 use super::dispatch::{Bus, CLAIM_MS, Inbox};
 use super::folder::{self, DataFolder};
 use super::functions::{Runs, hosted, routes};
@@ -93,6 +94,8 @@ pub(super) async fn assemble(
     let (bus, inbox) = Bus::new();
     let blobs = Arc::new(FileBlobs::open(&folder.join("blobs"))?);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let own = Own { listen, token: &token, blobs: blobs.clone(), clock: clock.clone() };
+    let workloads = clusters::workloads(&policy, runner.clone(), own).await?;
     let life = folder::random_name(6)?;
     let containers = find_containers(folder, listen, &token, &secrets)?;
     let builder_name =
@@ -113,7 +116,7 @@ pub(super) async fn assemble(
         console: Console {
             journal: journal.clone(),
             blobs: blobs.clone(),
-            workloads: Some(runner.clone()),
+            workloads: Some(workloads.clone()),
             policy: policy.clone(),
             clock: clock.clone(),
             routes: routes(),
@@ -136,6 +139,7 @@ pub(super) async fn assemble(
         secrets,
         builder,
         runner,
+        workloads,
         bus,
         token,
         down,
@@ -167,7 +171,7 @@ async fn functions(
     git: &Arc<dyn Git>,
     store: &Store,
 ) -> Result<Vec<Arc<dyn Runs>>> {
-    let System { policy, journal, blobs, clock, builder, runner, secrets, .. } = system;
+    let System { policy, journal, blobs, clock, builder, runner, workloads, secrets, .. } = system;
     let frame = Frame::new(journal.clone(), blobs.clone(), clock.clone(), CLAIM_MS);
     let build = Build {
         policy: policy.clone(),
@@ -179,7 +183,7 @@ async fn functions(
     };
     let deploy = Deploy {
         policy: policy.clone(),
-        workloads: runner.clone(),
+        workloads: workloads.clone(),
         metrics: metrics(&policy.metrics, runner, secrets.clone(), clock.clone())?,
         git: git.clone(),
         registry: Arc::new(OwnRegistry(store.clone())),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use longshore_console::{Caller, Refused, Reply, caller, opens};
 use longshore_ports::Secret;
+use sha2::{Digest as _, Sha256};
 
 use super::routes::{Problem, response};
 use super::system::System;
@@ -18,6 +19,29 @@ pub(super) async fn need_token(State(token): State<Secret>, request: Request, ne
         return next.run(request).await;
     }
     refused()
+}
+
+/// The same; who only reads may also have what clusters pull with.
+pub(super) async fn need_token_or_pull(
+    State(token): State<Secret>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut taken = vec![token];
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        taken.push(pull_password(&taken[0]));
+    }
+    if given(&request).is_some_and(|given| opens(given, &taken)) {
+        return next.run(request).await;
+    }
+    refused()
+}
+
+/// What clusters pull images with: it reads the registry, and nothing else. Made from the host's token, so that it need not be
+/// kept; the token cannot be told from it.
+pub(super) fn pull_password(token: &Secret) -> Secret {
+    let digest = Sha256::digest([b"longshore pull\n", token.expose()].concat());
+    Secret::new(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes())
 }
 
 /// The same, or a person's token; who it is goes with the request.

@@ -9,6 +9,7 @@ mod assemble;
 mod auth;
 mod backup;
 mod bases;
+mod clusters;
 mod dispatch;
 mod folder;
 mod functions;

@@ -19,6 +19,8 @@ pub struct UpOptions {
     pub config: Option<PathBuf>,
     /// The data folder, in place of the configuration's.
     pub data: Option<PathBuf>,
+    /// The cluster for environments that name none: `kube:CONTEXT`.
+    pub cluster: Option<String>,
     /// Where to listen, in place of the configuration's address.
     pub listen: Option<SocketAddr>,
     /// Where the proxy listens, in place of the configuration's address.

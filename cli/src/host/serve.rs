@@ -16,7 +16,7 @@ use longshore_intake::{Answer, Headers, Request as Hook};
 use longshore_oci::server::{Store, router};
 use tokio::time::timeout;
 
-use super::auth::{need_caller, need_token};
+use super::auth::{need_caller, need_token, need_token_or_pull};
 use super::git::git_http;
 use super::pushes::Pushes;
 use super::routes;
@@ -36,7 +36,8 @@ pub(super) fn app(system: &Arc<System>, store: Store, git: PathBuf) -> Router {
         journal: system.journal.clone(),
         hints: Arc::new(system.bus.clone()),
     };
-    let registry = router(store, Arc::new(pushes)).layer(guard.clone());
+    let readers = from_fn_with_state(system.token.clone(), need_token_or_pull);
+    let registry = router(store, Arc::new(pushes)).layer(readers);
     let git = Router::new()
         .route("/git/{*path}", any(git_http))
         .layer(DefaultBodyLimit::disable())

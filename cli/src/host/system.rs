@@ -11,7 +11,7 @@ use longshore_local::{FileBlobs, FileSecrets, LocalBuilder, SqliteJournal};
 use longshore_oci::server::Store;
 use longshore_oci::{Reference, Repository};
 use longshore_policy::Policy;
-use longshore_ports::{Clock, Hints as _, PortError, Registry, Resolved, Secret, Secrets as _};
+use longshore_ports::{Clock, Hints as _, PortError, Registry, Resolved, Secret, Secrets as _, Workloads};
 use longshore_runner::RunnerClient;
 use tokio::sync::watch;
 
@@ -42,6 +42,8 @@ pub(super) struct System {
     pub(super) console: Console,
     pub(super) builder: LocalBuilder,
     pub(super) runner: Arc<RunnerClient>,
+    /// Where releases run: the runner, and the clusters.
+    pub(super) workloads: Arc<dyn Workloads>,
     pub(super) bus: Bus,
     pub(super) token: Secret,
     /// Told with whether the services shall stop too.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use longshore_policy::{Policy, Provider, Source};
+use longshore_policy::{ClusterAccess, Policy, Provider, Source};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,7 +14,7 @@ use super::assemble::{Host, assemble};
 use super::folder::DataFolder;
 use super::options::UpOptions;
 use super::system::OWN_SOURCE;
-use super::{announce, dispatch, folder, garbage, listen, log, runner, serve, upkeep};
+use super::{announce, clusters, dispatch, folder, garbage, listen, log, runner, serve, upkeep};
 
 /// Runs the host until it is told to stop.
 ///
@@ -54,6 +54,9 @@ fn configuration(options: &UpOptions) -> Result<(Policy, PathBuf)> {
         "the source `{OWN_SOURCE}` is the host's own; give yours another name in {}",
         path.display()
     );
+    if let Some(cluster) = &options.cluster {
+        clusters::all_on(&mut policy, cluster)?;
+    }
     policy.host.listen = options.listen.unwrap_or(policy.host.listen);
     policy.host.proxy = options.proxy.unwrap_or(policy.host.proxy);
     let own = Source { name: OWN_SOURCE.into(), provider: Provider::CloudEvents, secret: OWN_SOURCE.into() };
@@ -61,6 +64,13 @@ fn configuration(options: &UpOptions) -> Result<(Policy, PathBuf)> {
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let advisories = policy.scan.advisories.take();
     let from_here = |folder: String| beside.join(folder).to_string_lossy().into_owned();
+    for environment in &mut policy.environments {
+        if let Some(ClusterAccess::Kubeconfig { file, .. }) =
+            environment.cluster.as_mut().map(|cluster| &mut cluster.access)
+        {
+            *file = file.take().map(from_here);
+        }
+    }
     policy.scan.advisories = advisories.map(from_here);
     if let Some(trivy) = &mut policy.scan.trivy {
         trivy.cache = trivy.cache.take().map(from_here);

@@ -185,6 +185,13 @@ pub struct ImageRef {
     pub digest: Digest,
 }
 
+impl ImageName {
+    /// Whether it begins with a registry's host: `ghcr.io/acme/shop`, `localhost/shop`; not `acme/shop`.
+    pub fn has_registry(&self) -> bool {
+        self.0.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
+    }
+}
+
 impl ImageRef {
     /// The image `name@digest`.
     pub fn new(name: ImageName, digest: Digest) -> Self {

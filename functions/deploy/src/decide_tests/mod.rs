@@ -10,6 +10,7 @@ use longshore_policy::Policy;
 use longshore_ports::journal::Relied;
 use longshore_ports::{Observed, ObservedRelease, Phase, Workload};
 
+mod clusters;
 mod past;
 mod promotion;
 mod rollouts;
@@ -27,6 +28,7 @@ name = "shop"
 [[service]]
 name = "shop"
 repository = "shop"
+manifests = { files = ["k8s"] }
 [[environment]]
 name = "live"
 deadline = "10s"

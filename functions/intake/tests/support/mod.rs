@@ -361,6 +361,7 @@ fn policy() -> Policy {
             },
             after: None,
             calendar: longshore_policy::Calendar::default(),
+            cluster: None,
         }],
         waivers: Vec::new(),
         people: Vec::new(),

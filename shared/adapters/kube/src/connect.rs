@@ -12,8 +12,8 @@ use crate::error::KubeError;
 pub struct Connection {
     /// Talks to its API server.
     pub client: Client,
-    /// The namespace that the context names.
-    pub namespace: String,
+    /// Its address.
+    pub server: String,
 }
 
 /// Reads a kubeconfig and makes a client for one of its contexts. Nothing is asked of the cluster yet.
@@ -47,7 +47,9 @@ pub(crate) fn client(mut config: Config) -> Result<Connection, KubeError> {
     config.connect_timeout = Some(PATIENCE);
     config.read_timeout = Some(PATIENCE);
     config.write_timeout = Some(PATIENCE);
-    let namespace = config.default_namespace.clone();
+    // Whoever asked tries again, in one place.
+    config.default_retry = false;
+    let server = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|error| KubeError::Config { why: chain(&error) })?;
-    Ok(Connection { client, namespace })
+    Ok(Connection { client, server })
 }

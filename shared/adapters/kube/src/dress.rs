@@ -17,6 +17,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) release: &'a DesiredRelease,
     /// The image as the nodes pull it: `repository@digest`.
     pub(crate) image: String,
+    /// The Secret that lets nodes pull it, where they need one.
+    pub(crate) pull_secret: Option<String>,
     pub(crate) objects: Vec<Object>,
 }
 
@@ -88,6 +90,12 @@ fn set_image(object: &mut Object, workload: &Workload, wanted: &Wanted<'_>, seen
             container["image"] = wanted.image.clone().into();
             found = true;
         }
+    }
+    if let Some(secret) = wanted.pull_secret.as_ref().filter(|_| found) {
+        let spec = object.at(&[path, &["spec"]].concat());
+        let mut secrets = spec.get("imagePullSecrets").and_then(Value::as_array).cloned().unwrap_or_default();
+        secrets.push(serde_json::json!({"name": secret}));
+        spec["imagePullSecrets"] = secrets.into();
     }
     found
 }

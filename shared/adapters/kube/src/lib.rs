@@ -27,4 +27,4 @@ mod workloads;
 
 pub use connect::{Connection, connect};
 pub use error::KubeError;
-pub use workloads::{KubeWorkloads, Place};
+pub use workloads::{KubeWorkloads, OwnRegistry, Place};

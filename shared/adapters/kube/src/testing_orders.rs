@@ -34,7 +34,7 @@ pub(crate) fn desired(pair: (u64, u32), releases: &[DesiredRelease]) -> Desired 
 /// The release with these manifests.
 pub(crate) fn wanted<'a>(release: &'a DesiredRelease, yaml: &str) -> Wanted<'a> {
     let image = format!("10.0.0.7:5000/{}", release.image);
-    Wanted { release, image, objects: manifest::parse(yaml, "prod").unwrap() }
+    Wanted { release, image, pull_secret: None, objects: manifest::parse(yaml, "prod").unwrap() }
 }
 
 /// A service as people write it.

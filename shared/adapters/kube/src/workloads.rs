@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::{EnvironmentName, ImageRef};
-use longshore_ports::{BlobRef, Blobs, Clock, Desired, Observed, PortError, Workload, Workloads};
+use longshore_ports::{BlobRef, Blobs, Clock, Desired, Observed, PortError, Secret, Workload, Workloads};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{Api, Written};
@@ -31,24 +33,47 @@ const WORTH_A_LOOK: SignedDuration = SignedDuration::from_secs(4);
 pub struct Place {
     api: Api,
     /// Where nodes pull images from whose name has no registry.
-    registry: Option<String>,
+    own: Option<OwnRegistry>,
+}
+
+/// A registry as the nodes of a cluster reach it.
+pub struct OwnRegistry {
+    /// Its host, with its port.
+    pub host: String,
+    /// Who may pull there: a user's name and the password; `None` when anybody may.
+    pub login: Option<(String, Secret)>,
 }
 
 impl Place {
-    /// A namespace of the cluster behind `client`. Images without a registry in their name are pulled from `registry`.
-    pub fn new(client: kube::Client, namespace: String, registry: Option<String>) -> Self {
-        Self { api: Api::new(client, namespace), registry }
+    /// A namespace of the cluster behind `client`. Images without a registry in their name are pulled from `own`.
+    pub fn new(client: kube::Client, namespace: String, own: Option<OwnRegistry>) -> Self {
+        Self { api: Api::new(client, namespace), own }
+    }
+
+    /// Where the nodes pull an image from whose name has no registry.
+    fn own(&self, image: &ImageRef) -> Option<&OwnRegistry> {
+        self.own.as_ref().filter(|_| !image.name.has_registry())
     }
 
     /// The image as the nodes pull it.
     fn image(&self, image: &ImageRef) -> String {
-        let name = image.name.as_str();
-        let first = name.split('/').next().unwrap_or(name);
-        let has_registry = name.contains('/') && (first.contains(['.', ':']) || first == "localhost");
-        match &self.registry {
-            Some(registry) if !has_registry => format!("{registry}/{image}"),
-            _ => image.to_string(),
-        }
+        self.own(image).map_or(image.to_string(), |own| format!("{}/{image}", own.host))
+    }
+
+    /// What lets nodes pull the image, where they need it.
+    fn pull_secret(&self, workload: &Workload, image: &ImageRef) -> Option<Object> {
+        let own = self.own(image)?;
+        let (user, password) = own.login.as_ref()?;
+        let auth = BASE64_STANDARD.encode([user.as_bytes(), b":", password.expose()].concat());
+        let logins = json!({"auths": {own.host.clone(): {"auth": auth}}}).to_string();
+        let name = format!("{}-pull-{}", workload.service, &hex(&Sha256::digest(&logins))[..8]);
+        Some(Object(json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": name, "namespace": self.api.namespace},
+            "data": {".dockerconfigjson": BASE64_STANDARD.encode(logins)},
+        })))
     }
 }
 
@@ -123,8 +148,11 @@ impl KubeWorkloads {
             let blob = manifests.parse().map_err(|_| bad(format!("{manifests} names no blob")))?;
             let text = self.blobs.get(&BlobRef(blob)).await?;
             let text = String::from_utf8(text).map_err(|_| bad("they are no UTF-8".into()))?;
-            let objects = manifest::parse(&text, &place.api.namespace).map_err(bad)?;
-            wanted.push(Wanted { release, image: place.image(&release.image), objects });
+            let mut objects = manifest::parse(&text, &place.api.namespace).map_err(bad)?;
+            let secret = place.pull_secret(&desired.workload, &release.image);
+            let pull_secret = secret.as_ref().map(|secret| secret.name().to_owned());
+            objects.extend(secret);
+            wanted.push(Wanted { release, image: place.image(&release.image), pull_secret, objects });
         }
         Ok(wanted)
     }
@@ -197,7 +225,7 @@ impl KubeWorkloads {
     /// What remembers a workload of which nothing runs, as it is, with another inventory.
     fn record(&self, desired: &Desired, running: &Running, inventory: &BTreeMap<ObjectRef, bool>) -> Object {
         let of = record_of(&desired.workload);
-        let mut record = Object(serde_json::json!({"apiVersion": of.api_version, "kind": of.kind}));
+        let mut record = Object(json!({"apiVersion": of.api_version, "kind": of.kind}));
         record.set_name(&of.name);
         mark_owner(&mut record, &desired.workload);
         for key in [mark::GENERATION, mark::STEP, mark::WISH, mark::WISHED] {
@@ -297,8 +325,11 @@ async fn events(api: &Api, pod: &str) -> Result<String, KubeError> {
 
 /// A wish, by its SHA-256.
 fn fingerprint(desired: &Desired) -> String {
-    let text = serde_json::to_vec(&desired.releases).unwrap_or_default();
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(serde_json::to_vec(&desired.releases).unwrap_or_default()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses a wish that is older than what was applied, or another under the same generation and step.

@@ -1,7 +1,10 @@
 //! What everything that runs releases must do.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::{
-    Desired, DesiredRelease, ErrorKind, Observed, ObservedRelease, Phase, PortError, Workload, Workloads,
+    Desired, DesiredRelease, ErrorKind, Observed, ObservedRelease, Phase, PortError, Progress, Workload,
+    Workloads,
 };
 
 /// Where releases run, and what can run there. The releases' numbers and weights do not count: the suite gives them.
@@ -18,6 +21,8 @@ pub struct Bench<W> {
     pub unready: DesiredRelease,
     /// One that can never run, where that is told apart from one that is not ready.
     pub unfit: Option<DesiredRelease>,
+    /// What was applied last: it is applied again when the outside asks for that.
+    pub last: Mutex<Option<Desired>>,
 }
 
 /// Runs every test of the suite, each on a bench of its own. `settle` waits until something has changed, or a while.
@@ -42,7 +47,18 @@ impl<W: Workloads> Bench<W> {
     async fn apply(&self, pair: (u64, u32), releases: &[DesiredRelease]) -> Result<(), PortError> {
         let (generation, step) = pair;
         let workload = self.units[0].clone();
-        self.workloads.apply(&Desired { workload, generation, step, releases: releases.to_vec() }).await
+        let desired = Desired { workload, generation, step, releases: releases.to_vec() };
+        self.workloads.apply(&desired).await?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(desired);
+        Ok(())
+    }
+
+    /// Applies what was applied last once more.
+    async fn apply_again(&self) {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(last) = last {
+            self.workloads.apply(&last).await.unwrap_or_else(|error| panic!("the same again: {error}"));
+        }
     }
 
     async fn applied(&self, pair: (u64, u32), releases: &[DesiredRelease]) {
@@ -63,6 +79,9 @@ impl<W: Workloads> Bench<W> {
         for _ in 0..LOOKS {
             if reached(&seen) {
                 return seen;
+            }
+            if seen.progress == Progress::Again {
+                self.apply_again().await;
             }
             settle(self).await;
             seen = self.observe().await;

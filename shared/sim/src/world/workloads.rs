@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::Digest;
 use longshore_ports::{
-    Clock, Desired, ErrorKind, Observed, ObservedRelease, Phase, PortError, Workload, Workloads,
+    Clock, Desired, ErrorKind, Observed, ObservedRelease, Phase, PortError, Progress, Workload, Workloads,
 };
 
 use super::Hole;
@@ -15,11 +15,15 @@ use crate::Air;
 
 /// An answer may be as old as this, in milliseconds.
 const STALENESS_MS: i64 = 2_000;
+/// How long a cluster works on a wish.
+const WORKS: SignedDuration = SignedDuration::from_millis(400);
 
 /// A process runner or a cluster, as far as `deploy` can tell.
 pub struct FakeWorkloads {
     air: Arc<Air>,
     hole: Option<Hole>,
+    /// It is a cluster: it comes to a wish only when that is applied once more, after a while.
+    is_cluster: bool,
     state: Mutex<State>,
 }
 
@@ -42,6 +46,8 @@ struct Running {
     desired: Option<Desired>,
     started: BTreeMap<u64, Timestamp>,
     applied: Timestamp,
+    /// When the wish was applied once more, after the outside had come to where that helps.
+    again: Option<Timestamp>,
     before: Observed,
     log: Vec<Shares>,
 }
@@ -57,7 +63,14 @@ pub(super) struct Shares {
 impl FakeWorkloads {
     /// Nothing runs.
     pub fn new(air: Arc<Air>, hole: Option<Hole>) -> Self {
-        Self { air, hole, state: Mutex::default() }
+        Self { air, hole, is_cluster: false, state: Mutex::default() }
+    }
+
+    /// It is a cluster: it comes to a wish only when that is applied once more, after a while; and what it replaced in
+    /// place it can bring back.
+    #[must_use]
+    pub fn as_cluster(self, is_cluster: bool) -> Self {
+        Self { is_cluster, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -159,6 +172,16 @@ impl FakeWorkloads {
         self.air.call("workloads is disturbed", act).await
     }
 
+    /// How far a cluster has come with a wish.
+    fn progress(&self, running: &Running, now: Timestamp) -> Progress {
+        match running.again {
+            _ if !self.is_cluster => Progress::Settled,
+            _ if now < running.applied + WORKS => Progress::Working,
+            Some(again) if again <= now => Progress::Settled,
+            _ => Progress::Again,
+        }
+    }
+
     fn starts_ready_at(started: Timestamp) -> Timestamp {
         started + SignedDuration::from_millis(300)
     }
@@ -186,6 +209,7 @@ impl State {
             generation: desired.generation,
             step: desired.step,
             releases: desired.releases.iter().map(release).collect(),
+            progress: Progress::Settled,
         }
     }
 
@@ -196,7 +220,7 @@ impl State {
         if new > old { None } else { Some(new == old && applied == desired) }
     }
 
-    fn apply(&mut self, desired: &Desired, now: Timestamp) {
+    fn apply(&mut self, desired: &Desired, now: Timestamp, is_cluster: bool) {
         let active = |((workload, _), fault): (&(Workload, u64), &Fault)| {
             *workload == desired.workload && !fault.reverted && now < fault.until
         };
@@ -216,7 +240,7 @@ impl State {
             }
             let gone =
                 running.started.contains_key(&release.release) && before.release(release.release).is_none();
-            if gone {
+            if gone && !is_cluster {
                 self.wrong.push(format!("release {} of {} came back", release.release, desired.workload));
             }
             running.started.entry(release.release).or_insert(now);
@@ -239,6 +263,7 @@ impl State {
         };
         running.log.push(Shares { since: now, releases: desired.releases.iter().map(share).collect() });
         running.applied = now;
+        running.again = None;
         running.before = before;
         running.desired = Some(desired.clone());
     }
@@ -254,7 +279,11 @@ impl Workloads for FakeWorkloads {
             let moment = self.air.now() - SignedDuration::from_millis(i64::try_from(age).unwrap_or(0));
             match state.workloads.get(workload) {
                 Some(running) if moment < running.applied => Ok(running.before.clone()),
-                _ => Ok(state.observe(workload, moment)),
+                Some(running) => {
+                    let progress = self.progress(running, moment);
+                    Ok(Observed { progress, ..state.observe(workload, moment) })
+                }
+                None => Ok(Observed::default()),
             }
         };
         self.air.call("workloads observe", act).await
@@ -265,14 +294,21 @@ impl Workloads for FakeWorkloads {
             let mut state = self.lock();
             let fence = if self.hole == Some(Hole::NoFence) { None } else { state.fence(desired) };
             match fence {
-                Some(true) => Ok(()),
+                Some(true) => {
+                    let now = self.air.now();
+                    let running = state.workloads.get_mut(&desired.workload);
+                    if let Some(running) = running.filter(|running| running.applied + WORKS <= now) {
+                        running.again.get_or_insert(now);
+                    }
+                    Ok(())
+                }
                 Some(false) => {
                     let why = "a newer generation or step was applied, or another wish under the same";
                     Err(PortError::new(ErrorKind::Conflict, format!("apply {}", desired.workload), why))
                 }
                 None => {
                     self.air.note(|| describe(desired));
-                    state.apply(desired, self.air.now());
+                    state.apply(desired, self.air.now(), self.is_cluster);
                     Ok(())
                 }
             }

@@ -21,6 +21,7 @@ async fn the_runner_keeps_the_contract() {
             other: stage.release(0, "other", 0).await,
             unready: stage.release(0, "unready", 0).await,
             unfit: Some(unfit),
+            last: std::sync::Mutex::default(),
         }
     };
     run(make, async |_| stage.change().await).await;
