@@ -1,0 +1,4 @@
+//! Kubernetes: so far a real cluster that tests start.
+
+#[cfg(feature = "testing")]
+pub mod testing;
