@@ -4,9 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// As much of a log as is told of a program that failed.
 const TOLD: usize = 20;
@@ -48,14 +47,20 @@ impl Component {
 impl Drop for Component {
     fn drop(&mut self) {
         // Of one that has been waited for, the number may be another's by now.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let group = Pid::from_child(&self.child);
-            let _ = kill_process_group(group, Signal::KILL);
-            let _ = self.child.wait();
-            // What was entered may take a moment longer, and keep its ports.
-            while test_kill_process_group(group).is_ok() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
         }
+        // Whoever entered it for us waits for it, and so do we: with both killed, its end would be seen by nobody here.
+        let _ = match entered(&self.child) {
+            Some(program) => kill_process(program, Signal::KILL),
+            None => kill_process_group(Pid::from_child(&self.child), Signal::KILL),
+        };
+        let _ = self.child.wait();
     }
+}
+
+/// The program, behind the one that enters the namespaces for it.
+fn entered(enters: &Child) -> Option<Pid> {
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", enters.id())).ok()?;
+    Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
 }
