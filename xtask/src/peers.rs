@@ -278,7 +278,7 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
     }
     if clusters_run_here(context) {
         step(&format!("peer {}", NODE.package), || NODE.bring(context))?;
-        step(&format!("peer {}, which takes ten minutes to build", KUBE.program), || KUBE.bring(context))?;
+        step(&format!("peer {}", KUBE.program), || KUBE.bring(context))?;
     } else {
         eprintln!("note: a cluster of Kubernetes needs root on Linux; its tests are skipped");
     }

@@ -41,7 +41,7 @@ impl Own {
             return Ok(());
         }
         let go = go::go(context)?;
-        eprintln!("    building {}", self.module);
+        eprintln!("    building {}, once for as long as it stays as it is", self.module);
         let built = path.with_extension(format!("part-{}", std::process::id()));
         let mut build = context.program(go);
         build.current_dir(context.root.join(self.module));

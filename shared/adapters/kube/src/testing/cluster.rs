@@ -1,10 +1,9 @@
 //! A cluster as tests see it.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::node::Node;
 use super::pki::{ADMIN, Authority, Files, User, write};
 use super::programs::Programs;
 use super::space::Space;
-use super::{control, kwok, machine, registry};
+use super::{control, kwok, machine, metrics, registry};
 
 /// What a slow machine needs at most for one thing.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -29,7 +28,7 @@ const API_SERVER: &str = "kube-apiserver";
 pub struct Cluster {
     // In the order in which they end.
     components: Mutex<BTreeMap<&'static str, Component>>,
-    space: Space,
+    pub(super) space: Space,
     pub(super) authority: Authority,
     pub(super) api: Api,
     files: Files,
@@ -124,51 +123,22 @@ impl Cluster {
         registry::reach(registry, self.host_address(), Path::new(&folder)).await;
     }
 
-    /// What kubectl prints.
-    ///
-    /// # Errors
-    ///
-    /// What it says when it fails.
-    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
-        self.kubectl_with(&self.kubeconfig(), arguments, "").await
-    }
-
-    /// Applies a manifest by the server, as the field manager `test`.
-    ///
-    /// # Errors
-    ///
-    /// What kubectl says when it fails.
-    pub async fn apply(&self, manifest: &str) -> Result<String, String> {
-        let arguments = ["apply", "--server-side", "--field-manager=test", "--filename=-"];
-        self.kubectl_with(&self.kubeconfig(), &arguments, manifest).await
-    }
-
-    /// What kubectl prints with another kubeconfig, and this as its input.
-    ///
-    /// # Errors
-    ///
-    /// What it says when it fails.
-    pub async fn kubectl_with(
-        &self,
-        kubeconfig: &Path,
-        arguments: &[&str],
-        input: &str,
-    ) -> Result<String, String> {
-        let mut command = Command::new(&self.space.programs().kube);
-        command.arg("kubectl").arg("--kubeconfig").arg(kubeconfig).args(arguments);
-        // It keeps what it learns of the API; in the home folder, unless it is told where.
-        command.env("KUBECACHEDIR", self.path().join("kubectl"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let input = input.to_owned();
-        let run = move || {
-            let mut child = command.spawn().unwrap();
-            // One that reads no input may be gone.
-            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-            child.wait_with_output().unwrap()
-        };
-        let said = tokio::task::spawn_blocking(run).await.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        if said.status.success() { Ok(text(said.stdout)) } else { Err(text(said.stderr)) }
+    /// Starts what tells what nodes and pods use, and waits until it does.
+    pub async fn start_metrics(&self) {
+        let kubeconfig = self.kubeconfig().display().to_string();
+        let mut command = self.space.command(&self.space.programs().kube);
+        command.args(metrics::arguments(&self.files, &kubeconfig));
+        self.add("metrics-server", Component::start("metrics-server", command, &self.logs()));
+        for (path, object) in metrics::objects() {
+            self.make(path, &object).await;
+        }
+        until("what nodes use", PATIENCE, async || {
+            self.must_run();
+            let list = self.look("/apis/metrics.k8s.io/v1beta1/nodes").await?;
+            let known = list["items"].as_array().is_some_and(|all| !all.is_empty());
+            if known { Ok(()) } else { Err("of none it is known".to_owned()) }
+        })
+        .await;
     }
 
     /// Kills the API server. What runs goes on.
@@ -266,7 +236,7 @@ impl Cluster {
         write(path, &self.authority.kubeconfig(server, &User::Token(token)));
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.folder.as_ref().unwrap().path()
     }
 

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use longshore_kube::testing::Cluster;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::registry::Registry;
 
@@ -46,11 +46,13 @@ async fn a_real_cluster_runs_what_is_deployed_and_leaves_nothing_behind() {
         shop_is_updated(&cluster, &two, &at).await;
         at
     };
-    let (at, (), ()) = tokio::join!(
+    let (at, (), (), ()) = tokio::join!(
         shop,
+        cluster.start_metrics(),
         a_token_without_rights_is_refused(&cluster),
         two_who_set_a_field_are_told_of_each_other(&cluster),
     );
+    what_is_used_is_told(&cluster).await;
     a_policy_of_networks_is_taken_and_not_enforced(&cluster, &at).await;
     pods_serve_while_the_api_server_is_away(&cluster, &at).await;
     eprintln!("all is seen after {:.1} s", start.elapsed().as_secs_f64());
@@ -111,7 +113,11 @@ async fn a_token_without_rights_is_refused(cluster: &Cluster) {
     kubectl(cluster, "create role reader --verb=get,list --resource=configmaps").await;
     kubectl(cluster, "create rolebinding reader --role=reader --serviceaccount=default:reader").await;
     // The rules of access are read from a copy that follows.
-    let allowed = async || while look().await.is_err() {};
+    let allowed = async || {
+        while look().await.is_err() {
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
     timeout(Duration::from_secs(20), allowed()).await.unwrap();
     let nobody = cluster.kubeconfig_of("nobody's");
     let unknown = cluster.kubectl_with(&nobody, &["get", "configmaps"], "").await.unwrap_err();
@@ -126,6 +132,19 @@ async fn two_who_set_a_field_are_told_of_each_other(cluster: &Cluster) {
     let arguments = ["apply", "--server-side", "--field-manager=other", "--filename=-"];
     let conflict = cluster.kubectl_with(&cluster.kubeconfig(), &arguments, &map("two")).await.unwrap_err();
     assert!(conflict.contains("conflict with \"test\": .data.a"), "{conflict}");
+}
+
+async fn what_is_used_is_told(cluster: &Cluster) {
+    let nodes = kubectl(cluster, "top node --no-headers").await;
+    assert!(nodes.starts_with("node-1 "), "{nodes}");
+    // Of pods it is known once they were asked for twice.
+    let pods = async || cluster.kubectl(&["top", "pod", "--no-headers"]).await.unwrap_or_default();
+    let told = async {
+        while pods().await.lines().filter(|line| line.starts_with("shop-")).count() < 3 {
+            sleep(Duration::from_millis(500)).await;
+        }
+    };
+    timeout(Duration::from_secs(45), told).await.unwrap();
 }
 
 /// Whoever writes such policies cannot learn here whether they hold.
@@ -211,6 +230,7 @@ async fn get(url: &str) -> String {
             if let Some(body) = once().await {
                 return String::from_utf8(body.to_vec()).unwrap();
             }
+            sleep(Duration::from_millis(50)).await;
         }
     };
     timeout(Duration::from_secs(30), asked).await.unwrap_or_else(|_| panic!("{url} does not answer"))
