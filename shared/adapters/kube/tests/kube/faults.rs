@@ -57,6 +57,7 @@ async fn the_proxy_plays_its_faults_and_notes_what_was_asked() {
     let maps: Api<ConfigMap> = Api::namespaced(client, "default");
     writes_are_refused_lost_and_doubled(&proxy, &maps).await;
     reads_are_old_and_late(&proxy, &maps).await;
+    foul_weather_is_the_same_for_one_seed(&proxy, &maps).await;
     what_goes_on_is_passed_on(&cluster, &proxy).await;
     each_is_known_by_a_token(&cluster, &proxy).await;
     every_request_is_noted(&proxy, &maps).await;
@@ -96,6 +97,24 @@ async fn reads_are_old_and_late(proxy: &FaultProxy, maps: &Api<ConfigMap>) {
     proxy.next("get", "*", Fault::Slow(late));
     maps.get("read").await.unwrap();
     assert!(start.elapsed() >= late);
+}
+
+async fn foul_weather_is_the_same_for_one_seed(proxy: &FaultProxy, maps: &Api<ConfigMap>) {
+    let walk = async || {
+        proxy.weather(7);
+        proxy.asked();
+        for round in 0..40 {
+            let patch = Patch::Merge(json!({ "data": { "round": round.to_string() } }));
+            let _ = maps.patch("read", &PatchParams::default(), &patch).await;
+        }
+        proxy.calm();
+        proxy.asked().iter().map(|asked| asked.status).collect::<Vec<_>>()
+    };
+    let (once, again) = (walk().await, walk().await);
+    assert_eq!(once, again);
+    let good = once.iter().filter(|status| **status == 200).count();
+    assert!((20..=38).contains(&good), "{once:?}");
+    assert!([0, 429, 500, 503].iter().all(|status| once.contains(status)), "{once:?}");
 }
 
 async fn what_goes_on_is_passed_on(cluster: &Cluster, proxy: &FaultProxy) {

@@ -51,6 +51,18 @@ pub enum Fault {
     Stale,
 }
 
+/// What comes by itself. Nothing that only a mistake of the client's own brings.
+const WEATHER: [Fault; 8] = [
+    Fault::Refused(500),
+    Fault::Refused(503),
+    Fault::Busy(1),
+    Fault::Cut,
+    Fault::CutAfter,
+    Fault::BrokenAfter,
+    Fault::Twice,
+    Fault::Stale,
+];
+
 /// Which requests a fault is for. A text of `*` is any.
 #[derive(Debug, Clone)]
 struct Rule {
@@ -64,6 +76,8 @@ struct Rule {
 #[derive(Default)]
 struct Script {
     rules: Vec<Rule>,
+    /// Faults that come by themselves, by a seed.
+    weather: Option<u64>,
     asked: Vec<Asked>,
     /// By path, what was read last.
     read: HashMap<String, Kept>,
@@ -124,9 +138,15 @@ impl FaultProxy {
         self.script().rules.push(Rule { verb, resource, fault, always: true });
     }
 
+    /// From now on about one request in four meets a fault, whichever comes of the seed, unless a rule is for it.
+    pub fn weather(&self, seed: u64) {
+        self.script().weather = Some(seed);
+    }
+
     /// No more faults.
     pub fn calm(&self) {
-        self.script().rules.clear();
+        let mut script = self.script();
+        (script.rules, script.weather) = (Vec::new(), None);
     }
 
     /// All requests since the last time, in the order in which their answers began.
@@ -206,8 +226,20 @@ impl FaultProxy {
 }
 
 impl Script {
-    /// The first rule that is for this request.
+    /// What the first rule says that is for this request, or the weather.
     fn fault(&mut self, asked: &Asked) -> Option<Fault> {
+        self.ruled(asked).or_else(|| self.weathered())
+    }
+
+    fn weathered(&mut self) -> Option<Fault> {
+        let seed = self.weather.as_mut()?;
+        // Any generator will do that a seed repeats: this is Knuth's of MMIX.
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let roll = usize::try_from(*seed >> 33).unwrap_or_default();
+        WEATHER.get(roll % (4 * WEATHER.len())).copied()
+    }
+
+    fn ruled(&mut self, asked: &Asked) -> Option<Fault> {
         let fits = |wanted: &str, is: &str| wanted == "*" || wanted == is;
         let fits = |rule: &Rule| fits(rule.verb, asked.verb) && fits(rule.resource, &asked.resource);
         let place = self.rules.iter().position(fits)?;
