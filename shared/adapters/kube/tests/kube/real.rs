@@ -8,6 +8,8 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use longshore_kube::testing::Cluster;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 use crate::registry::Registry;
@@ -43,6 +45,7 @@ async fn a_real_cluster_runs_what_is_deployed_and_leaves_nothing_behind() {
     let shop = async {
         let at = shop_is_deployed(&cluster, &one).await;
         logs_and_commands_come_from_the_pods(&cluster, &at).await;
+        pods_reach_the_machine_and_programs_the_network(&cluster).await;
         shop_is_updated(&cluster, &two, &at).await;
         at
     };
@@ -92,6 +95,23 @@ async fn logs_and_commands_come_from_the_pods(cluster: &Cluster, at: &Shop) {
     let logs = kubectl(cluster, "logs --selector app=shop --prefix").await;
     assert_eq!(logs.matches("version one starts").count(), 3, "{logs}");
     assert_eq!(logs.matches("heard").count(), 1, "{logs}");
+}
+
+async fn pods_reach_the_machine_and_programs_the_network(cluster: &Cluster) {
+    let listener = TcpListener::bind((cluster.host_address(), 0)).await.unwrap();
+    let ask = format!("exec deployment/shop -- /program get http://{}/", listener.local_addr().unwrap());
+    let answer = async {
+        let (mut stream, from) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nmachine").await.unwrap();
+        from.ip().to_string()
+    };
+    let (said, from) = tokio::join!(kubectl(cluster, &ask), answer);
+    assert_eq!(said, "machine");
+    let pods = kubectl(cluster, "get pods -l app=shop -o jsonpath={.items[*].status.podIP}").await;
+    assert!(pods.split(' ').any(|pod| pod == from), "{from} is none of {pods}");
+    let links = cluster.command("ip").args(["-o", "link"]).output().unwrap();
+    let links = String::from_utf8_lossy(&links.stdout).into_owned();
+    assert!(links.contains(": pods: ") && !links.contains("longshore"), "{links}");
 }
 
 async fn shop_is_updated(cluster: &Cluster, image: &str, at: &Shop) {
