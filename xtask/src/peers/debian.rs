@@ -38,9 +38,8 @@ pub(super) fn version(context: &Context, package: &Package) -> Option<String> {
 }
 
 fn install(context: &Context, package: &str) -> Result<(), Failure> {
-    let root = output(context.program("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let apt = output(context.program("apt-get").arg("--version")).is_ok();
-    if !(root && apt) {
+    if !(is_root(context) && apt) {
         return Err(missing(package).into());
     }
     eprintln!("    installing the Debian package {package}");
@@ -51,6 +50,11 @@ fn install(context: &Context, package: &str) -> Result<(), Failure> {
     };
     output(apt_get().args(["update", "--quiet"]))?;
     output(apt_get().args(["install", "--yes", "--quiet", "--no-install-recommends", package])).map(drop)
+}
+
+/// Whether we may do everything on this machine.
+pub(super) fn is_root(context: &Context) -> bool {
+    output(context.program("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
 fn missing(package: &str) -> String {

@@ -94,47 +94,18 @@ impl Tool {
     }
 }
 
-/// A program of ours that only Go can build: what it writes, a Go library alone can write.
-pub(super) struct Own {
-    pub(super) program: &'static str,
-    /// Its module, from the workspace's root.
-    pub(super) module: &'static str,
-    /// Another one whenever its source changes.
-    pub(super) version: &'static str,
-}
-
-impl Own {
-    /// Where the program is, once brought.
-    pub(super) fn path(&self, context: &Context) -> PathBuf {
-        place(context, self.program, self.version)
-    }
-
-    /// Makes sure that the program is there.
-    pub(super) fn bring(&self, context: &Context) -> Result<(), Failure> {
-        let path = self.path(context);
-        if path.is_file() {
-            return Ok(());
-        }
-        let built = path.with_extension("new");
-        let mut build = context.program(go(context)?);
-        build.current_dir(context.root.join(self.module)).env("CGO_ENABLED", "0");
-        output(build.args(["build", "-trimpath", "-o"]).arg(&built).arg("."))?;
-        whole(&built, &path)
-    }
-}
-
 /// Where the program of a version lies in the cache.
-fn place(context: &Context, program: &str, version: &str) -> PathBuf {
+pub(super) fn place(context: &Context, program: &str, version: &str) -> PathBuf {
     context.cache.join(format!("{program}-{version}")).join(program)
 }
 
 /// Puts a file in its place, whole.
-fn whole(from: &Path, to: &Path) -> Result<(), Failure> {
+pub(super) fn whole(from: &Path, to: &Path) -> Result<(), Failure> {
     fs::rename(from, to).map_err(|error| format!("{}: {error}", to.display()).into())
 }
 
 /// The machine's Go where it is new enough, else one of our own.
-fn go(context: &Context) -> Result<PathBuf, Failure> {
+pub(super) fn go(context: &Context) -> Result<PathBuf, Failure> {
     let said = output(context.program("go").arg("version"));
     if said.is_ok_and(|said| minor(&said).is_some_and(|minor| minor >= LEAST)) {
         return Ok("go".into());

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing_orders::{WEB, release, wanted, workload};
+use crate::orders::{WEB, release, wanted, workload};
 
 fn find<'a>(objects: &'a [Object], kind: &str, name: &str) -> &'a Object {
     objects

@@ -16,11 +16,13 @@ mod kinds;
 mod manifest;
 mod mark;
 mod object;
+#[cfg(test)]
+mod orders;
 mod running;
 mod shape;
 mod standing;
-#[cfg(test)]
-mod testing_orders;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod traffic;
 mod trouble;
 mod workloads;

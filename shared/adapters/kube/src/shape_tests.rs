@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing_orders::{WEB, desired, release, wanted};
+use crate::orders::{WEB, desired, release, wanted};
 use longshore_ports::{DesiredRelease, Progress};
 
 const ROUTE: &str = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\n\

@@ -1,0 +1,3 @@
+module longshore.dev/peers/test-service
+
+go 1.26.8
