@@ -24,6 +24,9 @@ const MAX_ANSWER: usize = 32 << 20;
 /// How long an answer may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How the API server names this manager in a conflict: as who created an object, or who noted something on it.
+const OURS: &str = "conflict with \"longshore";
+
 /// A namespace of a cluster.
 pub(crate) struct Api {
     client: Client,
@@ -139,12 +142,23 @@ impl Api {
         written(asked, answer)
     }
 
-    /// Applies an object by server-side apply, never by force, as long as it is as it was read.
+    /// Applies an object by server-side apply, as long as it is as it was read. Fields that somebody else manages are never
+    /// taken; those that this manager wrote otherwise, when it created the object, are.
     pub(crate) async fn apply(&self, object: &Object, found: &Object) -> Result<Written, KubeError> {
         let mut object = object.clone();
         object.set(&["metadata"], "resourceVersion", found.resource_version().into());
-        let path = format!("?fieldManager={MANAGER}&force=false");
-        self.patch(&object.reference(), &path, "application/apply-patch+yaml", &object.0).await
+        let apply = async |force: bool| {
+            let path = format!("?fieldManager={MANAGER}&force={force}");
+            self.patch(&object.reference(), &path, "application/apply-patch+yaml", &object.0).await
+        };
+        match apply(false).await? {
+            Written::Managed(fields) if fields.iter().all(|(_, said)| said.contains(OURS)) => apply(true).await,
+            Written::Managed(mut fields) => {
+                fields.retain(|(_, said)| !said.contains(OURS));
+                Ok(Written::Managed(fields))
+            }
+            written => Ok(written),
+        }
     }
 
     /// Sets annotations, as long as the object is as it was read.
@@ -158,15 +172,6 @@ impl Api {
         let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
         let path = format!("?fieldManager={MANAGER}-notes");
         self.patch(&found.reference(), &path, "application/merge-patch+json", &patch).await
-    }
-
-    /// Forgets who wrote which field of an object that this manager created: applies own it from then on.
-    pub(crate) async fn disown(&self, found: &Object) -> Result<Written, KubeError> {
-        let patch = json!([
-            {"op": "test", "path": "/metadata/resourceVersion", "value": found.resource_version()},
-            {"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
-        ]);
-        self.patch(&found.reference(), "", "application/json-patch+json", &patch).await
     }
 
     async fn patch(
@@ -273,9 +278,8 @@ fn written(asked: Asked<'_>, answer: Answer) -> Result<Written, KubeError> {
         let managed = status.managed().into_iter();
         return Ok(Written::Managed(managed.map(|(field, said)| (field.into(), said.into())).collect()));
     }
-    // A JSON patch whose test fails is a 422 of its own; a precondition that fails is a 409.
-    let is_test = asked.verb == "patch" && status.message.contains("testing path");
-    if is_test || status.is_already_there() || status.code == 409 {
+    // It is there already, or was changed meanwhile.
+    if status.code == 409 {
         return Ok(Written::Stale);
     }
     Err(asked.refused(&status))

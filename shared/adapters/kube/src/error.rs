@@ -116,7 +116,6 @@ impl KubeError {
 pub(crate) struct Status {
     pub(crate) code: u16,
     pub(crate) message: String,
-    pub(crate) reason: String,
     pub(crate) details: Option<Details>,
 }
 
@@ -145,10 +144,6 @@ impl Status {
     pub(crate) fn managed(&self) -> Vec<(&str, &str)> {
         let causes = self.details.iter().flat_map(|details| &details.causes);
         causes.map(|cause| (cause.field.as_str(), cause.message.as_str())).collect()
-    }
-
-    pub(crate) fn is_already_there(&self) -> bool {
-        self.code == 409 && self.reason == "AlreadyExists"
     }
 
     /// What it means, for a call of `verb` on `resource` of `group`.

@@ -17,6 +17,12 @@ pub(crate) const CANDIDATE: &str = "candidate";
 /// The digest of the image that runs, on what has pods.
 pub(crate) const DIGEST: &str = "longshore.dev/digest";
 
+/// The pods' template that was applied, by its SHA-256.
+pub(crate) const TEMPLATE: &str = "longshore.dev/template";
+/// The object's `metadata.generation` with which that template came. Each wish changes annotations, and with them a
+/// Deployment's generation; what its controller said before of the same template stays true.
+pub(crate) const TEMPLATE_SINCE: &str = "longshore.dev/template-since";
+
 /// The generation that wrote it last: an older one must not.
 pub(crate) const GENERATION: &str = "longshore.dev/generation";
 /// The step within that generation.

@@ -179,13 +179,4 @@ impl Object {
         };
         self.items("/metadata/managedFields").iter().filter(ours).any(has)
     }
-
-    /// Whether it was created by this manager, and the fields still count as written by hand.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.items("/metadata/managedFields").iter().any(|entry| {
-            entry.get("manager").and_then(Value::as_str) == Some(mark::MANAGER)
-                && entry.get("operation").and_then(Value::as_str) == Some("Update")
-                && entry.get("subresource").is_none()
-        })
-    }
 }

@@ -42,9 +42,10 @@ pub(crate) fn standing(object: &Object, now: Timestamp) -> Standing {
     }
 }
 
-/// Whether its controller has seen the newest wish.
+/// Whether its controller has seen the newest template.
 fn is_current(object: &Object) -> bool {
-    object.number("/status/observedGeneration") >= object.number("/metadata/generation")
+    let since = object.annotation(mark::TEMPLATE_SINCE).and_then(|since| since.parse().ok());
+    object.number("/status/observedGeneration") >= since.or(object.number("/metadata/generation"))
 }
 
 fn deployment(object: &Object, now: Timestamp) -> Standing {

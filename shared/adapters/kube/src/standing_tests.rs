@@ -111,3 +111,12 @@ fn a_daemon_set_runs_on_every_node_that_wants_it() {
     assert!(set(3));
     assert!(!set(2));
 }
+
+#[test]
+fn what_was_said_of_the_same_template_stays_true_when_annotations_change() {
+    let mut object = web(1, (3, 3, 3), "NewReplicaSetAvailable");
+    object.set_annotation(mark::TEMPLATE_SINCE, "1");
+    assert!(standing(&object, now()).ready);
+    object.set_annotation(mark::TEMPLATE_SINCE, "2");
+    assert!(!standing(&object, now()).ready);
+}

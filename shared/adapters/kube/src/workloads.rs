@@ -25,7 +25,7 @@ use crate::trouble::{self, Look, Pods, Trouble};
 const OTHERS: &[(&str, &str)] =
     &[("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "CronJob"), ("batch/v1", "Job")];
 /// How often an object is read again that somebody else changed meanwhile.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 /// Pods of a rollout that has moved within so long are not looked at: nothing is wrong yet.
 const WORTH_A_LOOK: SignedDuration = SignedDuration::from_secs(4);
 
@@ -369,6 +369,7 @@ impl Write<'_> {
                 found = self.api.get(&of).await?;
             }
             let Some(there) = found.take() else {
+                note_template(&mut object, None);
                 match self.api.create(&object).await? {
                     Written::Done => return Ok(()),
                     Written::Stale => continue,
@@ -376,11 +377,8 @@ impl Write<'_> {
                 }
             };
             self.check(&there)?;
-            if there.is_fresh() {
-                self.api.disown(&there).await?;
-                continue;
-            }
             keep_replicas(&mut object, &there);
+            note_template(&mut object, Some(&there));
             match self.api.apply(&object, &there).await? {
                 Written::Done => return Ok(()),
                 Written::Stale => {}
@@ -443,6 +441,20 @@ impl Write<'_> {
         }
         Ok(())
     }
+}
+
+/// Says with which of the object's generations its pods' template comes.
+fn note_template(object: &mut Object, there: Option<&Object>) {
+    let Some(template) = object.template() else { return };
+    let template = hex(&Sha256::digest(template.to_string()));
+    let before = there.filter(|there| there.annotation(mark::TEMPLATE) == Some(&template));
+    let since = match (before.and_then(|before| before.annotation(mark::TEMPLATE_SINCE)), there) {
+        (Some(since), _) => since.to_owned(),
+        (None, Some(there)) => (there.number("/metadata/generation").unwrap_or(0) + 1).to_string(),
+        (None, None) => "1".into(),
+    };
+    object.set_annotation(mark::TEMPLATE, &template);
+    object.set_annotation(mark::TEMPLATE_SINCE, &since);
 }
 
 fn managed(of: &ObjectRef, fields: &[(String, String)]) -> KubeError {

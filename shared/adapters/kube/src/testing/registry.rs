@@ -24,6 +24,7 @@ pub(super) async fn reach(registry: SocketAddr, host: std::net::Ipv4Addr, folder
     });
     let folder = folder.join(registry.to_string());
     std::fs::create_dir_all(&folder).unwrap();
-    let hosts = format!("[host.\"http://{way}\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
+    // With a server of its own what is not there is not asked of the address that the name means.
+    let hosts = format!("server = \"http://{way}\"\n[host.\"http://{way}\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
     write(&folder.join("hosts.toml"), &hosts);
 }
