@@ -12,6 +12,7 @@ use longshore_ports::{Observed, ObservedRelease, Phase, Workload};
 
 mod past;
 mod promotion;
+mod returning;
 mod rollouts;
 mod rules;
 mod steps;
@@ -75,6 +76,7 @@ fn image(n: u8) -> GateEvaluated {
         inputs: Vec::new(),
         proof: None,
         expires_at: None,
+        override_window: None,
     }
 }
 
@@ -187,7 +189,12 @@ impl Unit {
     fn gate_says(&mut self, n: u8, verdict: Gates) {
         let head =
             Relied { kind: "gate".into(), subject: digest(n).to_string(), event: EventId::new("g").ok() };
-        let gate = Some(Gated { verdict: Some(verdict), reasons: vec!["1 critical".into()], head });
+        let gate = Some(Gated {
+            verdict: Some(verdict),
+            reasons: vec!["1 critical".into()],
+            head,
+            override_window: None,
+        });
         let quarantine = Relied { kind: "quarantined".into(), subject: digest(n).to_string(), event: None };
         self.seen.verdicts.retain(|known| known.digest != digest(n));
         self.seen.verdicts.push(Verdict {
