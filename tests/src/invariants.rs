@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use longshore_events::{
     CommitId, Data, Digest, EnvironmentName, Event, ServiceName,
     types::{BuildOutcome, DeploymentOutcome, Verdict},
@@ -158,7 +158,8 @@ pub(crate) fn past(journal: &MemoryJournal, git: &FakeGit) -> Vec<String> {
     wrong
 }
 
-/// Nothing begins outside of the windows and within the freeze, unless somebody asked to go back.
+/// Nothing begins outside of the windows and within the freeze, unless somebody asked to go back, or the word of somebody who may
+/// overrides that for the digest.
 pub(crate) fn windows(journal: &MemoryJournal) -> Vec<String> {
     let events = journal.events();
     let asked = |event: &&Event| {
@@ -169,7 +170,21 @@ pub(crate) fn windows(journal: &MemoryJournal) -> Vec<String> {
         Data::DeploymentStarted(fact) => fact.environment.as_str() == "local",
         _ => false,
     });
+    let overridden = |begun: &&Event| {
+        events.iter().take_while(|event| event.id != begun.id).any(|event| match (&event.data, &begun.data) {
+            (Data::ApprovalGiven(word), Data::DeploymentStarted(fact)) => {
+                word.override_window
+                    && word.who == "sim"
+                    && word.until.is_none_or(|until| begun.time < until)
+                    && begun.time < event.time + SignedDuration::from_mins(1)
+                    && (&word.environment, &word.service, &word.digest)
+                        == (&fact.environment, &fact.service, &fact.to)
+            }
+            _ => false,
+        })
+    };
     let late = begun.filter(|event| !may_begin(event.time)).filter(|event| !asked(event));
+    let late = late.filter(|event| !overridden(event));
     late.map(|event| format!("a rollout began at {}, outside of the windows", event.time)).collect()
 }
 
@@ -205,6 +220,49 @@ pub(crate) fn verifications(journal: &MemoryJournal) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// A release loses traffic only once its digest is quarantined, and from then on gets none.
+pub(crate) fn returns(journal: &MemoryJournal) -> Vec<String> {
+    let events = journal.events();
+    let mut wrong = Vec::new();
+    // The digest's subject, its share, and whether it was quarantined since it began.
+    let mut rollouts: HashMap<&str, (String, u8, bool)> = HashMap::new();
+    for event in &events {
+        match &event.data {
+            Data::DigestQuarantined(_) => {
+                let of_it = rollouts.values_mut().filter(|(subject, ..)| *subject == event.subject);
+                of_it.for_each(|(.., is_bad)| *is_bad = true);
+            }
+            Data::DeploymentStarted(fact) => {
+                rollouts.insert(&fact.deployment, (format!("{}/{}", event.subject, fact.to), 0, false));
+            }
+            Data::DeploymentAdvanced(fact) => {
+                let Some((_, had, is_bad)) = rollouts.get_mut(fact.deployment.as_str()) else { continue };
+                let had = std::mem::replace(had, fact.weight);
+                if *is_bad != (fact.weight < had) {
+                    let how = if *is_bad { "quarantined" } else { "good" };
+                    wrong.push(format!(
+                        "{} is {how}, had {had} %, and got {} %",
+                        fact.deployment, fact.weight
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    wrong
+}
+
+/// Whether a rollout gets a smaller share by this event than it had.
+fn gives_back(events: &[Event], event: &Event) -> bool {
+    let Data::DeploymentAdvanced(fact) = &event.data else { return false };
+    let before =
+        events.iter().take_while(|other| other.id != event.id).filter_map(|other| match &other.data {
+            Data::DeploymentAdvanced(other) if other.deployment == fact.deployment => Some(other.weight),
+            _ => None,
+        });
+    before.last().is_some_and(|had| fact.weight < had)
 }
 
 /// What is said of each build and rollout was shown beside its commit, and nothing else was; people were told of each failure,
@@ -271,7 +329,7 @@ pub(crate) fn reports(journal: &MemoryJournal, forge: &FakeForge) -> Vec<String>
 fn heedless(journal: &MemoryJournal, events: &[Event], event: &Event) -> Option<String> {
     let environment = match &event.data {
         Data::DeploymentStarted(fact) => &fact.environment,
-        Data::DeploymentAdvanced(fact) => &fact.environment,
+        Data::DeploymentAdvanced(fact) if !gives_back(events, event) => &fact.environment,
         _ => return None,
     };
     let stopped = journal.stopped_at(&event.id);
@@ -345,7 +403,7 @@ pub(crate) fn gates(journal: &MemoryJournal) -> Vec<String> {
                 rollouts.insert(&fact.deployment, (&fact.to, asked));
                 &fact.deployment
             }
-            Data::DeploymentAdvanced(fact) => &fact.deployment,
+            Data::DeploymentAdvanced(fact) if !gives_back(&events, event) => &fact.deployment,
             _ => continue,
         };
         let Some((digest, false)) = rollouts.get(deployment.as_str()) else { continue };

@@ -19,6 +19,8 @@ use longshore_sim::{
     },
 };
 
+use crate::spine::is_windowed;
+
 /// The services of the simulated repository.
 pub(crate) const SERVICES: [&str; 2] = ["api", "web"];
 
@@ -63,6 +65,8 @@ pub(crate) struct Script {
     migrates: bool,
     /// Somebody asks to go back once all is done.
     last_word: bool,
+    /// There are windows, and words that override them.
+    overrides: bool,
 }
 
 /// The repository.
@@ -107,6 +111,7 @@ impl Script {
             said: 0,
             migrates: seed % 7 == 3,
             last_word: seed % 7 == 3,
+            overrides: is_windowed(seed),
         }
     }
 
@@ -248,8 +253,36 @@ impl Script {
         stopped.iter().map(|name| self.request(RequestKind::Resume, name)).collect()
     }
 
+    /// Somebody who may, or who may not, says that the newest image may begin whatever the windows say: for good or for a while.
+    fn override_window(&mut self) -> Vec<Event> {
+        let judged = self.journal.events().into_iter().rev();
+        let newest = judged.filter_map(|event| match event.data {
+            Data::GateEvaluated(gate) if gate.environment.as_str() == "local" => Some(gate),
+            _ => None,
+        });
+        let Some(gate) = newest.into_iter().next() else { return Vec::new() };
+        let who = if self.rng.chance(600) { "sim" } else { "other" };
+        let until = self.rng.chance(500).then(|| self.air.now() + SignedDuration::from_secs(20));
+        self.air.note(|| format!("{who} OVERRIDES THE WINDOW for {}", gate.digest.hex()));
+        let given = ApprovalGiven {
+            environment: gate.environment,
+            service: gate.service,
+            digest: gate.digest,
+            decision: ApprovalDecision::Approved,
+            who: who.into(),
+            why: Some("it is urgent".into()),
+            until,
+            override_window: true,
+        };
+        let subject = format!("{}/{}/{}", given.environment, given.service, given.digest);
+        vec![self.event(&subject, given.into())]
+    }
+
     /// Somebody says whether the newest image that waits for it may run.
     fn word(&mut self) -> Vec<Event> {
+        if self.overrides && self.rng.chance(500) {
+            return self.override_window();
+        }
         let judged = self.journal.events().into_iter().rev();
         let waits = judged.filter_map(|event| match event.data {
             Data::GateEvaluated(gate) => Some(gate),
@@ -264,7 +297,9 @@ impl Script {
         let subject = format!("{}/{}/{}", gate.environment, gate.service, gate.digest);
         let (environment, service, digest) = (gate.environment, gate.service, gate.digest);
         let (who, why, until) = ("sim".to_owned(), None, None);
-        let given = ApprovalGiven { environment, service, digest, decision, who, why, until };
+        let override_window = false;
+        let given =
+            ApprovalGiven { environment, service, digest, decision, who, why, until, override_window };
         vec![self.event(&subject, given.into())]
     }
 

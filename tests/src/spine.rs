@@ -69,6 +69,7 @@ settle = "500ms"
 requires = ["scan", "tests"@SIGNATURE@]
 block = ["critical"]
 deadline = "60s"
+approval_valid = "1m"
 [[environment]]
 name = "prod"
 services = ["web"]
@@ -112,6 +113,21 @@ min_requests = 4
 on_unknown = "fail"
 "#;
 
+/// What follows there for every fourth seed.
+const BY_DEGREES: &str = r#"
+[[environment.strategy.rollback]]
+weight = 40
+hold = "2s"
+[[environment.strategy.rollback]]
+weight = 10
+hold = "4s"
+"#;
+
+/// Whether what measures bad gives its traffic back by degrees under this seed.
+pub(crate) fn gives_back_by_degrees(seed: u64) -> bool {
+    seed % 4 == 3
+}
+
 /// Whether releases get their traffic step by step under this seed.
 pub(crate) fn is_canary(seed: u64) -> bool {
     seed % 2 == 1
@@ -134,15 +150,18 @@ pub(crate) fn is_cluster(seed: u64) -> bool {
 
 /// Which of the configurations a seed has.
 fn variant(seed: u64) -> usize {
-    [is_canary(seed), is_signed(seed), is_windowed(seed), is_cluster(seed)]
+    [is_canary(seed), is_signed(seed), is_windowed(seed), gives_back_by_degrees(seed), is_cluster(seed)]
         .into_iter()
         .fold(0, |sum, one| 2 * sum + usize::from(one))
 }
 
 /// The configuration of the simulated spine under a seed.
 pub(crate) fn config(seed: u64) -> String {
-    let text = CONFIG.replace("@STRATEGY@", if is_canary(seed) { CANARY } else { "" });
-    let text = text.replace("@CALENDAR@", if is_windowed(seed) { CALENDAR } else { "" });
+    let degrees = if gives_back_by_degrees(seed) { BY_DEGREES } else { "" };
+    let strategy = if is_canary(seed) { format!("{CANARY}{degrees}") } else { String::new() };
+    let text = CONFIG.replace("@STRATEGY@", &strategy);
+    let (calendar, people) = if is_windowed(seed) { (CALENDAR, PEOPLE) } else { ("", "") };
+    let text = text.replace("@CALENDAR@", calendar) + people;
     let (cluster, manifests) = if is_cluster(seed) { (CLUSTER, MANIFESTS) } else { ("", "") };
     let text = text.replace("@CLUSTER@", cluster).replace("@MANIFESTS@", manifests);
     if !is_signed(seed) {
@@ -174,6 +193,15 @@ until = "2026-09-21T14:15:45"
 why = "a short one"
 "#;
 
+/// Who says what there: the first may override the calendar above.
+const PEOPLE: &str = r#"
+[[person]]
+name = "sim"
+overrides = ["local"]
+[[person]]
+name = "other"
+"#;
+
 /// Whether rollouts may begin at that time under the calendar above.
 pub(crate) fn may_begin(at: Timestamp) -> bool {
     let of_day = at.as_second() % 86_400 - (14 * 60 + 13) * 60;
@@ -200,6 +228,8 @@ pub enum Mutation {
     Early,
     /// `deploy` takes everything for what can be taken back.
     AllGoesBack,
+    /// `gate` takes anybody's word for one that overrides the calendar.
+    AllOverride,
 }
 
 /// What to run.
@@ -290,6 +320,7 @@ pub fn run(run: &Run) -> Report {
     let bad = metrics.wrong().into_iter().filter(|line| !stayed.iter().any(|hex| line.starts_with(hex)));
     wrong.extend(bad);
     wrong.extend(invariants::verifications(journal));
+    wrong.extend(invariants::returns(journal));
     wrong.extend(invariants::reports(journal, forge));
     if !outcome.rested {
         wrong.push("it never came to rest".into());
@@ -299,6 +330,27 @@ pub fn run(run: &Run) -> Report {
         journal.events().iter().for_each(|event| air.note(|| format!("SAID {}", event.to_json())));
     }
     Report { outcome, wrong, history: air.history() }
+}
+
+/// The configuration of a run, with its fault where it has one.
+fn policy(run: &Run) -> Arc<Policy> {
+    let mut policy = POLICIES[variant(run.seed)].clone();
+    match run.mutation {
+        Some(Mutation::AllGoesBack) => {
+            for service in &mut Arc::make_mut(&mut policy).services {
+                service.no_rollback_past = None;
+            }
+        }
+        Some(Mutation::AllOverride) => {
+            let Policy { people, environments, .. } = Arc::make_mut(&mut policy);
+            let every: Vec<_> = environments.iter().map(|environment| environment.name.clone()).collect();
+            for person in people {
+                person.overrides.clone_from(&every);
+            }
+        }
+        _ => {}
+    }
+    policy
 }
 
 /// The spine after it ran once.
@@ -311,10 +363,7 @@ pub(crate) fn play(run: &Run) -> (Spine, Outcome) {
         Some(Mutation::World(hole)) => Some(hole),
         _ => None,
     };
-    let mut policy = POLICIES[variant(run.seed)].clone();
-    if run.mutation == Some(Mutation::AllGoesBack) {
-        Arc::make_mut(&mut policy).services.iter_mut().for_each(|service| service.no_rollback_past = None);
-    }
+    let policy = policy(run);
     let git = Arc::new(FakeGit::new(air.clone()));
     let builder = Arc::new(FakeBuilder::new(air.clone(), git.clone(), hole));
     let workloads = Arc::new(FakeWorkloads::new(air.clone(), hole).as_cluster(is_cluster(run.seed)));
@@ -423,9 +472,10 @@ pub fn enumerate_crashes(seed: u64) -> (u64, Vec<(u64, Vec<String>)>) {
 }
 
 /// Checked once: its globs take longer to compile than a short run takes.
-static POLICIES: LazyLock<[Arc<Policy>; 16]> = LazyLock::new(|| {
-    let seed_of = |wanted| (0..210).find(|seed| variant(*seed) == wanted).unwrap_or(0);
-    let seeds: [u64; 16] = std::array::from_fn(seed_of);
+static POLICIES: LazyLock<[Arc<Policy>; 32]> = LazyLock::new(|| {
+    // Seeds repeat their configurations after the product of what they are divided by.
+    let seeds: [u64; 32] =
+        std::array::from_fn(|wanted| (0..420).find(|seed| variant(*seed) == wanted).unwrap_or(0));
     seeds.map(|seed| match longshore_policy::check(&config(seed), "spine.toml") {
         Ok(policy) => Arc::new(policy),
         Err(faults) => panic!("the configuration of the simulated spine: {faults:?}"),

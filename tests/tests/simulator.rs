@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stdout, reason = "figures that a reader of the test's output wants")]
 
-use longshore_events::types::{Verdict, VerificationFinished};
+use std::collections::HashMap;
+
+use longshore_events::types::{DeploymentAdvanced, DeploymentStarted, Verdict, VerificationFinished};
 use longshore_events::{Event, Fact as _};
 use longshore_frame::Mutant;
 use longshore_sim::world::Hole;
@@ -133,6 +135,24 @@ fn going_back_past_what_cannot_be_taken_back_is_found() {
 }
 
 #[test]
+fn a_word_of_one_who_may_not_override_that_counts_is_found() {
+    is_found(Mutation::AllOverride, "outside of the windows");
+}
+
+#[test]
+fn rollouts_begin_by_words_that_override_windows() {
+    let said = |seed| run(&Run { record: true, ..Run::storm(seed) }).history;
+    let begun = (2..2_000).step_by(5).flat_map(said);
+    let begun = begun.filter_map(|line| Event::from_json(line.split_once("SAID ")?.1).ok());
+    let by_word = begun.filter(|event| {
+        DeploymentStarted::from_data(&event.data).is_some_and(|fact| fact.override_window.is_some())
+    });
+    let count = by_word.count();
+    println!("{count} rollouts began by a word");
+    assert!(count >= 10, "{count}");
+}
+
+#[test]
 fn a_signature_of_another_image_that_counts_is_found() {
     is_found(Mutation::World(Hole::AnySignature), "nobody who may had signed it");
 }
@@ -144,12 +164,17 @@ fn taking_no_traffic_for_good_is_found() {
 
 #[test]
 fn releases_are_measured_good_bad_and_not_at_all() {
-    let mut counts = [0; 3];
+    let (mut counts, mut degrees) = ([0; 3], 0);
     for seed in (1..4_000).step_by(2) {
         let report = run(&Run { record: true, ..Run::storm(seed) });
         let said =
             report.history.iter().filter_map(|line| Event::from_json(line.split_once("SAID ")?.1).ok());
+        let mut shares: HashMap<String, u8> = HashMap::new();
         for event in said {
+            if let Some(fact) = DeploymentAdvanced::from_data(&event.data) {
+                let had = shares.insert(fact.deployment.clone(), fact.weight);
+                degrees += usize::from(had.is_some_and(|had| fact.weight < had));
+            }
             match VerificationFinished::from_data(&event.data).map(|fact| fact.verdict) {
                 Some(Verdict::Pass) => counts[0] += 1,
                 Some(Verdict::Fail) => counts[1] += 1,
@@ -158,6 +183,8 @@ fn releases_are_measured_good_bad_and_not_at_all() {
             }
         }
     }
+    println!("{degrees} degrees of going back");
+    assert!(degrees >= 20, "{degrees}");
     println!("{counts:?} verifications passed, failed and were unknown");
     assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
 }

@@ -18,9 +18,11 @@ pub(super) async fn approve(client: &Client, args: ApproveArgs, output: Output) 
         decision: ApprovalDecision::Approved,
         why: args.why,
         until: args.until,
+        override_window: args.override_window,
         who: who(),
     };
-    give(client, &approval, "approved", output).await
+    let how = if args.override_window { "overrides the window, and approved" } else { "approved" };
+    give(client, &approval, how, output).await
 }
 
 /// Says that an image must not run.
@@ -30,6 +32,7 @@ pub(super) async fn reject(client: &Client, args: RejectArgs, output: Output) ->
         decision: ApprovalDecision::Rejected,
         why: args.why,
         until: None,
+        override_window: false,
         who: who(),
     };
     give(client, &approval, "rejected", output).await

@@ -80,7 +80,13 @@ fn notes(service: &ServiceStatus, status: &Status) -> Result<()> {
     if let Some(rollout) = &service.rollout {
         let commit = rollout.commit.as_deref().map_or("an image from outside", short);
         let since = ago(rollout.since, status.at);
-        line(format!("  {} {} rolls out {commit}, begun {since}", paint(BUSY, "…"), service.name))?;
+        let (what, why) = match &rollout.goes_back {
+            Some(why) => ("takes back", format!(": {why}")),
+            None => ("rolls out", String::new()),
+        };
+        let word = rollout.overrides.as_ref().map(|word| format!(", outside of its windows by {word}"));
+        let word = word.unwrap_or_default();
+        line(format!("  {} {} {what} {commit}, begun {since}{word}{why}", paint(BUSY, "…"), service.name))?;
     } else if let Some(last) = service.last.as_ref().filter(|last| last.failure.is_some()) {
         let commit = last.commit.as_deref().map_or_else(|| short_digest(&last.to), short);
         let why = last.failure.as_deref().unwrap_or_default();

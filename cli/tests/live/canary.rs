@@ -18,6 +18,9 @@ patience = "20s"
 weight = 20
 [[environment.strategy.step]]
 weight = 60
+[[environment.strategy.rollback]]
+weight = 5
+hold = "500ms"
 [[environment.strategy.check]]
 name = "errors"
 measure = "error_rate"
@@ -83,7 +86,10 @@ fn a_good_release_goes_to_all_traffic_by_steps_and_a_bad_one_is_taken_back_by_me
         let answer = client::ask(stage.host.ready.proxy, SHOP).ok();
         assert_eq!(answer.as_ref(), Some(&good.commit), "all traffic is where it was");
     }
-    let found = facts::<VerificationFinished>(&stage.host.events()).pop().unwrap();
+    let events = stage.host.events();
+    let weights: Vec<_> = facts::<DeploymentAdvanced>(&events).iter().map(|fact| fact.weight).collect();
+    assert!(weights.ends_with(&[20, 5]), "it gave its traffic back by degrees: {weights:?}");
+    let found = facts::<VerificationFinished>(&events).pop().unwrap();
     assert_eq!((found.weight, found.verdict, found.checks[0].verdict), (20, Verdict::Fail, Verdict::Fail));
 
     let again = stage.push_erring(0, 3);

@@ -1,14 +1,12 @@
 //! From one environment into the next: the same digest, once people have said so; what was taken back stays out, until
 //! somebody lifts that.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use longshore_events::Data;
 use longshore_events::types::{DeploymentOutcome, Verdict};
 use serde_json::Value;
 
+use crate::client;
 use crate::stage::{Stage, eventually};
-use crate::{client, common};
 
 const PRODUCTION: &str = r#"
 [[environment]]
@@ -27,18 +25,6 @@ name = "rose"
 logins = ["test"]
 "#;
 const TOKENS: [(&str, &str); 2] = [("ann", "the-token-of-ann"), ("rose", "the-token-of-rose")];
-
-struct Said {
-    good: bool,
-    text: String,
-}
-
-/// What `longshore` says to somebody with this token.
-fn as_person(stage: &Stage, token: &str, words: &[&str]) -> Said {
-    let output = common::longshore(&stage.folder, words).env("LONGSHORE_TOKEN", token).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    Said { good: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
-}
 
 fn production(stage: &Stage) -> Option<String> {
     client::ask(stage.host.ready.proxy, "s0.production.localhost").ok()
@@ -61,9 +47,7 @@ fn digest_of(stage: &Stage, commit: &str) -> String {
 fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_taken_back_for_good() {
     let stage = Stage::set(1, PRODUCTION);
     for (name, token) in TOKENS {
-        let file = stage.folder.join(".longshore/secrets").join(name);
-        std::fs::write(&file, token).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        stage.keep_secret(name, token);
     }
     let [ann, rose] = TOKENS.map(|(_, token)| token);
 
@@ -73,10 +57,10 @@ fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_t
     assert_eq!(production(&stage), None, "nothing comes without a word");
     let host = std::fs::read_to_string(stage.folder.join(".longshore/token")).unwrap();
     for (token, who) in [(host.trim(), "may not approve"), ("nobody's", "LS0301")] {
-        let said = as_person(&stage, token, &["approve", "s0"]);
+        let said = stage.as_person(token, &["approve", "s0"]);
         assert!(!said.good && said.text.contains(who), "{}", said.text);
     }
-    let own = as_person(&stage, rose, &["approve", "s0", "--why", "it is mine"]);
+    let own = stage.as_person(rose, &["approve", "s0", "--why", "it is mine"]);
     assert!(own.good, "{}", own.text);
     eventually("the author's word is heard, and does not count", || {
         let gate = |event: &longshore_events::Event| match &event.data {
@@ -88,19 +72,19 @@ fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_t
         };
         stage.facts().0.iter().any(gate)
     });
-    assert!(as_person(&stage, ann, &["approve", "s0", "--why", "seen"]).good);
+    assert!(stage.as_person(ann, &["approve", "s0", "--why", "seen"]).good);
     eventually("the first runs in production", || production(&stage).as_ref() == Some(&first.commit));
 
     let second = stage.push(0, 1);
     stage.runs(&second.commit);
     eventually("the second waits", || waiting(&stage) == [second.commit.clone()]);
-    assert!(as_person(&stage, ann, &["approve", &digest_of(&stage, &second.commit)[..19]]).good);
+    assert!(stage.as_person(ann, &["approve", &digest_of(&stage, &second.commit)[..19]]).good);
     eventually("the second runs in production", || production(&stage).as_ref() == Some(&second.commit));
     let built: Vec<_> =
         stage.facts().0.into_iter().filter(|event| event.kind().contains("build.finished")).collect();
     assert_eq!(built.len(), 2, "nothing is built anew for an environment");
 
-    let back = as_person(&stage, ann, &["rollback", "production/s0", "--why", "slow"]);
+    let back = stage.as_person(ann, &["rollback", "production/s0", "--why", "slow"]);
     assert!(back.good, "{}", back.text);
     eventually("the first is back", || production(&stage).as_ref() == Some(&first.commit));
     eventually("and it is rolled back", || {
@@ -114,19 +98,16 @@ fn what_ran_before_and_was_approved_by_another_than_its_author_is_promoted_and_t
     assert_eq!(stage.answer("s0"), Some(second.commit.clone()), "the environment before goes on");
 
     let digest = digest_of(&stage, &second.commit);
-    let released = as_person(
-        &stage,
-        ann,
-        &["release-digest", &digest, "--env", "production", "--why", "it was the disk"],
-    );
+    let released =
+        stage.as_person(ann, &["release-digest", &digest, "--env", "production", "--why", "it was the disk"]);
     assert!(released.good && released.text.contains("lifted"), "{}", released.text);
     eventually("the second runs again", || production(&stage).as_ref() == Some(&second.commit));
     let digest = digest_of(&stage, &first.commit);
     eventually("it says what can be gone back to", || {
-        let never = as_person(&stage, ann, &["rollback", "production/s0", "--to", "abcdef123"]);
+        let never = stage.as_person(ann, &["rollback", "production/s0", "--to", "abcdef123"]);
         !never.good && never.text.contains(&digest[7..19])
     });
-    assert!(as_person(&stage, ann, &["rollback", "production/s0", "--to", &digest]).good);
+    assert!(stage.as_person(ann, &["rollback", "production/s0", "--to", &digest]).good);
     eventually("the first is back by its name", || production(&stage).as_ref() == Some(&first.commit));
     let timeline = stage.longshore(&["timeline", &second.commit[..8]]);
     let timeline = String::from_utf8(timeline.stdout).unwrap();

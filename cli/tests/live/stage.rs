@@ -1,6 +1,7 @@
 //! The stage of a story: a forge, a configuration with a service for each of its repositories, and a host.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -12,6 +13,12 @@ use crate::forge::{Forge, Push, full_name};
 use crate::given::compile_service;
 use crate::host::Host;
 use crate::{client, common};
+
+/// What a command said, and whether it was done.
+pub(crate) struct Said {
+    pub(crate) good: bool,
+    pub(crate) text: String,
+}
 
 /// A folder with all of it.
 pub(crate) struct Stage {
@@ -25,13 +32,18 @@ pub(crate) struct Stage {
 impl Stage {
     /// So many services, `s0` and on, in the environment `live`; `more` is added to the configuration.
     pub(crate) fn set(services: usize, more: &str) -> Self {
+        Self::set_with(services, "", more)
+    }
+
+    /// With these keys of each service.
+    pub(crate) fn set_with(services: usize, keys: &str, more: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().canonicalize().unwrap();
         let forge = Forge::new(folder.join("forge"), services);
         let program = compile_service(&folder);
         let mut text = String::from(HEAD);
         for service in 0..services {
-            text += &section(service, &folder, &forge, &program);
+            text += &section(service, keys, &folder, &forge, &program);
         }
         std::fs::write(folder.join("longshore.toml"), text + more).unwrap();
         let host = Host::start(&folder);
@@ -70,6 +82,20 @@ impl Stage {
         output
     }
 
+    /// Puts a secret where the host finds it.
+    pub(crate) fn keep_secret(&self, name: &str, secret: &str) {
+        let file = self.folder.join(".longshore/secrets").join(name);
+        std::fs::write(&file, secret).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// What `longshore` says to somebody with this token.
+    pub(crate) fn as_person(&self, token: &str, words: &[&str]) -> Said {
+        let output = common::longshore(&self.folder, words).env("LONGSHORE_TOKEN", token).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Said { good: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
     pub(crate) fn facts(&self) -> Facts {
         Facts(self.host.events())
     }
@@ -104,7 +130,7 @@ deadline = "4s"
 settle = "200ms"
 "#;
 
-fn section(service: usize, folder: &Path, forge: &Forge, program: &Path) -> String {
+fn section(service: usize, keys: &str, folder: &Path, forge: &Forge, program: &Path) -> String {
     let (name, url, witness) = (full_name(service), forge.bare(service), witness(folder, service));
     let mut text = String::new();
     let _ = write!(
@@ -120,6 +146,7 @@ prepare = ["sh", "-c", '''
     echo "prepare $LONGSHORE_COMMIT $$" >> "$1"
     cp "$2" service && if [ -e same ]; then cp same commit; else printf %s "$LONGSHORE_COMMIT" > commit; fi
 ''', "prepare", "{witness}", "{program}"]
+{keys}
 [service.run]
 ready = {{ path = "/ready" }}
 env = {{ WITNESS = "{witness}" }}

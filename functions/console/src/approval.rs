@@ -6,11 +6,13 @@ use longshore_events::types::{
     ApprovalDecision, ApprovalGiven, DigestQuarantined, DigestReleased, GateEvaluated, Verdict,
 };
 use longshore_events::{Data, Event, EventId, Fact, Link};
+use longshore_policy::Calendar;
 use longshore_ports::history::EventQuery;
 use longshore_ports::quarantine;
 
 use crate::api::{Approvals, Given, NewApproval, NewRelease, Waiting};
 use crate::request::checked;
+use crate::stored::Deployed;
 use crate::{Console, Refused};
 
 /// Facts that are looked through for what is meant, the newest ones.
@@ -31,8 +33,15 @@ impl Console {
     /// Notes a person's word.
     pub(crate) async fn approve(&self, asked: &NewApproval, who: &str) -> Result<Given, Refused> {
         checked(&[("who", Some(who)), ("why", asked.why.as_deref())])?;
+        if asked.override_window {
+            overrides(asked)?;
+        }
         let (event, fact) = self.meant(asked).await?;
-        self.may_approve(who, &fact)?;
+        if asked.override_window {
+            self.may_override(who, &fact)?;
+        } else {
+            self.may_approve(who, &fact)?;
+        }
         if asked.until.is_some_and(|until| until <= self.clock.now()) {
             return Err(Refused::unusable(
                 "LS0219",
@@ -47,6 +56,7 @@ impl Console {
             who: who.to_owned(),
             why: asked.why.clone(),
             until: asked.until,
+            override_window: asked.override_window,
         };
         self.say("approval", &event, &fact.digest, who, data.into()).await
     }
@@ -85,24 +95,39 @@ impl Console {
     /// The image that is meant: a digest in question, or the newest one that waits.
     async fn meant(&self, asked: &NewApproval) -> Result<(Event, GateEvaluated), Refused> {
         let judged = self.newest::<GateEvaluated>().await?;
-        let mut may_be: Vec<_> = judged.into_iter().filter(|(_, fact)| self.needs_people(fact)).collect();
+        let held = if asked.override_window { self.held().await? } else { BTreeSet::new() };
+        let is_held = |event: &Event| held.contains(&event.subject);
+        let takes_words = |fact: &GateEvaluated| {
+            if asked.override_window { self.has_calendar(fact) } else { self.needs_people(fact) }
+        };
+        let mut may_be: Vec<_> = judged.into_iter().filter(|(_, fact)| takes_words(fact)).collect();
         let named = |fact: &GateEvaluated| {
             let place = format!("{}/{}", fact.environment, fact.service);
             asked.what == fact.service.as_str() || asked.what == place
         };
-        if may_be.iter().any(|(_, fact)| named(fact)) || digits(&asked.what).is_err() {
-            may_be.retain(|(_, fact)| {
-                named(fact) && (waits(fact) || asked.decision == ApprovalDecision::Rejected)
+        let (place, digest) = match asked.what.split_once('/') {
+            Some((place, digest)) => (Some(place), digest),
+            None => (None, asked.what.as_str()),
+        };
+        if may_be.iter().any(|(_, fact)| named(fact)) || digits(digest).is_err() {
+            may_be.retain(|(event, fact)| {
+                let is_open = waits(fact) || is_held(event) || asked.decision == ApprovalDecision::Rejected;
+                named(fact) && is_open
             });
             // The newest of each place.
             let mut places = BTreeSet::new();
             may_be.retain(|(_, fact)| places.insert((fact.environment.clone(), fact.service.clone())));
         } else {
-            let begins = digits(&asked.what)?;
-            may_be.retain(|(_, fact)| fact.digest.hex().starts_with(begins));
+            let begins = digits(digest)?;
+            let here = |fact: &GateEvaluated| place.is_none_or(|place| place == fact.environment.as_str());
+            may_be.retain(|(_, fact)| here(fact) && fact.digest.hex().starts_with(begins));
         }
-        let none =
-            || format!("nothing of {:?} waits for approval; `longshore approve` lists what does", asked.what);
+        let awaited = if asked.override_window {
+            "waits for a window to open or a freeze to end"
+        } else {
+            "waits for approval; `longshore approve` lists what does"
+        };
+        let none = || format!("nothing of {:?} {awaited}", asked.what);
         the_one(may_be, none, "name one of them")
     }
 
@@ -110,6 +135,38 @@ impl Console {
         self.policy
             .environment(&fact.environment)
             .is_some_and(|environment| environment.gate.approval.is_some())
+    }
+
+    /// Rollouts have to wait there at times.
+    fn has_calendar(&self, fact: &GateEvaluated) -> bool {
+        let environment = self.policy.environment(&fact.environment);
+        environment.is_some_and(|environment| environment.calendar != Calendar::default())
+    }
+
+    /// What waits for a window to open or a freeze to end, as `environment/service/digest`.
+    async fn held(&self) -> Result<BTreeSet<String>, Refused> {
+        let units = self.journal.units("deploy", LOOKED).await?;
+        let held = units.into_iter().filter_map(|unit| {
+            let state: Deployed = serde_json::from_str(&unit.row.state).ok()?;
+            Some(format!("{}/{}", unit.unit, state.held?.image.digest))
+        });
+        Ok(held.collect())
+    }
+
+    /// Whose word overrides the calendar there.
+    fn may_override(&self, who: &str, fact: &GateEvaluated) -> Result<(), Refused> {
+        if self.policy.may_override(who, &fact.environment) {
+            return Ok(());
+        }
+        let people = self.policy.people.iter().map(|person| person.name.as_str());
+        let may: Vec<_> = people.filter(|name| self.policy.may_override(name, &fact.environment)).collect();
+        let who_may =
+            if may.is_empty() { "nobody may".to_owned() } else { format!("{} may", may.join(", ")) };
+        let message = format!(
+            "{who} may not override the windows and freezes of {}: {who_may}, as `overrides` of [[person]] says",
+            fact.environment
+        );
+        Err(Refused { status: 403, code: Some("LS0306"), message })
     }
 
     /// Whose word counts there.
@@ -173,6 +230,23 @@ impl Console {
         self.keep(event).await?;
         Ok(given)
     }
+}
+
+/// A word that overrides a window approves, and has a reason.
+fn overrides(asked: &NewApproval) -> Result<(), Refused> {
+    if asked.decision == ApprovalDecision::Rejected {
+        return Err(Refused::unusable(
+            "LS0219",
+            "who rejects an image overrides nothing: leave `override_window` out",
+        ));
+    }
+    if asked.why.as_deref().is_none_or(|why| why.trim().is_empty()) {
+        return Err(Refused::unusable(
+            "LS0219",
+            "say why it may begin although the calendar is closed: `--why`",
+        ));
+    }
+    Ok(())
 }
 
 /// The one fact that is meant, or why it is not clear which.

@@ -101,6 +101,12 @@ impl Console {
             to: rollout.to.image.digest.to_string(),
             commit: rollout.to.commit.as_ref().map(ToString::to_string),
             since: started.as_ref().map_or_else(|| self.clock.now(), |event| event.time),
+            goes_back: rollout.goes_back(),
+            overrides: started.as_ref().and_then(|event| {
+                let fact = DeploymentStarted::from_data(&event.data)?;
+                let word = fact.override_window.as_ref()?;
+                Some(format!("{}: {}", word.who, word.why))
+            }),
         });
         let held = state.and_then(|state| state.held.as_ref()).map(|held| HeldStatus {
             digest: held.image.digest.to_string(),

@@ -3,6 +3,7 @@
 
 use longshore_events::{CommitId, Digest, ImageRef, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A part of the state of a service in an environment.
 #[derive(Debug, Default, Deserialize)]
@@ -35,6 +36,17 @@ pub(crate) struct Rollout {
     pub(crate) to: Known,
     #[serde(default)]
     from: Option<Known>,
+    #[serde(default)]
+    stage: Value,
+}
+
+impl Rollout {
+    /// Why it goes back, when it does.
+    pub(crate) fn goes_back(&self) -> Option<String> {
+        let at_once = self.stage.get("back");
+        let reason = at_once.or_else(|| self.stage.get("return")?.get("reason"))?;
+        reason.as_str().map(ToOwned::to_owned)
+    }
 }
 
 /// A release that runs, or may run again.
@@ -112,6 +124,8 @@ mod tests {
             assert_eq!(deployed.commit_of(1), first, "the release that runs, of {}", path.display());
             let Some(rollout) = &deployed.rollout else { continue };
             rollouts += 1;
+            let is_back = path.ends_with("state-return.json");
+            assert_eq!(rollout.goes_back().is_some(), is_back, "{}", path.display());
             assert_eq!(rollout.to.image.digest.hex(), format!("{:064x}", 2));
             assert_eq!(deployed.commit_of(rollout.generation), Some(format!("{:040x}", 2)));
         }

@@ -5,6 +5,7 @@ use longshore_events::{
     types::{
         ApprovalDecision, ApprovalGiven, BuildOutcome, CheckResult, DeploymentFinished, DeploymentOutcome,
         GateEvaluated, ImageScanned, PipelineOutcome, ScanStatus, Verdict, VerificationFinished,
+        WindowOverride,
     },
 };
 
@@ -71,7 +72,9 @@ pub(crate) fn summary(event: &Event) -> String {
             format!("{} asked to {} {}{to}{why}", request.who, word(request.what), request.target)
         }
         Data::DeploymentStarted(rollout) => {
-            format!("{}: rollout of{} begins", rollout.deployment, digest(Some(&rollout.to)))
+            let word = |word: &WindowOverride| format!(", {} overrides the window: {}", word.who, word.why);
+            let word = rollout.override_window.as_ref().map(word).unwrap_or_default();
+            format!("{}: rollout of{} begins{word}", rollout.deployment, digest(Some(&rollout.to)))
         }
         Data::DeploymentAdvanced(rollout) => {
             format!("{}: step {}, {} % of the traffic", rollout.deployment, rollout.step, rollout.weight)
@@ -108,7 +111,9 @@ fn judged(gate: &GateEvaluated) -> String {
     };
     let why = gate.reasons.join("; ");
     let why = if why.is_empty() { why } else { format!(": {why}") };
-    format!("{}/{}:{} {how}{why}", gate.environment, gate.service, digest(Some(&gate.digest)))
+    let word = |word: &WindowOverride| format!("; {} overrides the window until {}", word.who, word.until);
+    let word = gate.override_window.as_ref().map(word).unwrap_or_default();
+    format!("{}/{}:{} {how}{why}{word}", gate.environment, gate.service, digest(Some(&gate.digest)))
 }
 
 fn ended(rollout: &DeploymentFinished) -> String {
@@ -130,7 +135,8 @@ fn said_of(given: &ApprovalGiven) -> String {
     };
     let why = given.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
     let place = format!("{}/{}", given.environment, given.service);
-    format!("{} {how}{} for {place}{why}", given.who, digest(Some(&given.digest)))
+    let over = if given.override_window { ", whatever its windows say" } else { "" };
+    format!("{} {how}{} for {place}{over}{why}", given.who, digest(Some(&given.digest)))
 }
 
 fn proposed(what: &str, repo: &RepositoryName, number: u64, head: &CommitId, fork: bool) -> String {

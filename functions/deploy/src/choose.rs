@@ -15,7 +15,7 @@
 use jiff::{SignedDuration, Timestamp};
 use longshore_policy::SETTLE_MS;
 
-use crate::{Candidate, Rollout, Seen, Stage, State};
+use crate::{Candidate, Rollout, Seen, State};
 
 /// What was chosen.
 pub(crate) struct Choice {
@@ -81,7 +81,7 @@ fn headed(state: &State) -> Option<Headed<'_>> {
 
 /// The rollout, unless it goes back.
 fn rolling(state: &State) -> Option<&Rollout> {
-    state.rollout.as_ref().filter(|rollout| !matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw))
+    state.rollout.as_ref().filter(|rollout| !rollout.goes_back())
 }
 
 fn is_headed(state: &State, candidate: &Candidate) -> bool {

@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 use longshore_events::{
-    Link,
-    types::{self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade},
+    ImageRef, Link,
+    types::{
+        self, DeploymentFinished, DeploymentOutcome, DeploymentStarted, DigestQuarantined, RequestMade,
+        WindowOverride,
+    },
 };
 use longshore_frame::{At, Cause, Decision, Lease, Said, span};
 use longshore_policy::{Closed, Environment, Probe, Service, Strategy};
@@ -49,16 +52,23 @@ impl Context<'_> {
         self.environment.cluster.is_some() && self.environment.strategy == Strategy::Rolling
     }
 
-    /// Why no rollout begins now.
-    pub(crate) fn closed(&self) -> Option<Closed> {
-        self.environment.calendar.closed(self.at.now)
+    /// Why no rollout of the image begins now.
+    pub(crate) fn closed(&self, image: &ImageRef) -> Option<Closed> {
+        let closed = self.environment.calendar.closed(self.at.now);
+        closed.filter(|_| self.overridden(image).is_none())
+    }
+
+    /// The word by which a rollout of the image may begin although the calendar is closed.
+    fn overridden(&self, image: &ImageRef) -> Option<&WindowOverride> {
+        let word = self.verdict(image)?.gate.as_ref()?.override_window.as_ref();
+        word.filter(|word| self.at.now < word.until)
     }
 
     pub(crate) fn subject(&self) -> String {
         self.workload.to_string()
     }
 
-    pub(crate) fn verdict(&self, release: &longshore_events::ImageRef) -> Option<&Verdict> {
+    pub(crate) fn verdict(&self, release: &ImageRef) -> Option<&Verdict> {
         self.seen.verdicts.iter().find(|verdict| verdict.digest == release.digest)
     }
 
@@ -144,7 +154,7 @@ fn settle(context: &Context<'_>, mut state: State, choice: Choice) -> Decided {
         decided.again = true;
         return decided;
     }
-    if let Some(closed) = context.closed() {
+    if let Some(closed) = context.closed(&target.image) {
         return hold(state, &target, closed, choice.look_at);
     }
     match context.at.lease {
@@ -253,7 +263,9 @@ fn begin(context: &Context<'_>, state: State, target: &Candidate, generation: u6
 
 /// The first step of a rollout to `to`, whose generation is that of the lease taken in this commit.
 fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bool) -> Decided {
+    let is_closed = !requested && context.environment.calendar.closed(context.at.now).is_some();
     let fact = DeploymentStarted {
+        override_window: context.overridden(&to.image).filter(|_| is_closed).cloned(),
         deployment: context.deployment(to.release),
         environment: context.workload.environment.clone(),
         service: context.workload.service.clone(),
@@ -292,7 +304,10 @@ fn roll_back(context: &Context<'_>, mut state: State, request: &RequestMade, lin
             decided
         }
         Some(rollout)
-            if matches!(rollout.stage, Stage::Start | Stage::Roll | Stage::Step(_) | Stage::Shift) =>
+            if matches!(
+                rollout.stage,
+                Stage::Start | Stage::Roll | Stage::Step(_) | Stage::Shift | Stage::Return(_)
+            ) =>
         {
             let back_to = rollout.from.as_ref().map(|release| &release.image.digest);
             if request.to.is_some() && request.to.as_ref() != back_to {

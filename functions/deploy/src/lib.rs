@@ -7,9 +7,13 @@
 //! It takes images from the gate alone: each step forward is committed only while the gate's verdict on it is the one that was
 //! read, and a verdict that turned bad takes the rollout back.
 //!
-//! A rollout begins only while the environment's calendar is open, by the time at which that is decided; it goes on to its end
+//! A rollout begins only while the environment's calendar is open, by the time at which that is decided, or while the gate says
+//! that the word of somebody who may overrides it for that image; it goes on to its end
 //! whatever the calendar says then, and going back is always allowed. What has to wait is begun when the calendar opens, if it
 //! still is what shall run.
+//!
+//! What was measured bad gives its traffic back by degrees, where the strategy names some (see `returning.rs`); whatever else
+//! takes a release back does so at once.
 //!
 //! Nothing goes back past a release that changed what cannot be taken back (see `past.rs`), once it has the traffic: neither by
 //! itself, nor when somebody asks.
@@ -21,6 +25,7 @@ mod choose;
 mod decide;
 mod measure;
 mod past;
+mod returning;
 mod rollout;
 mod state;
 mod steps;
@@ -30,7 +35,7 @@ use std::sync::Arc;
 
 use longshore_events::{
     CommitId, Digest, EnvironmentName, Fact, ServiceName, takes,
-    types::{self, GateEvaluated, RequestKind},
+    types::{self, GateEvaluated, RequestKind, WindowOverride},
 };
 use longshore_frame::{At, Cause, Decision, Function};
 use longshore_policy::Policy;
@@ -41,6 +46,7 @@ use longshore_ports::{
 use serde::{Deserialize, Serialize};
 
 pub use measure::Answer;
+pub use returning::Returning;
 pub use state::{Asked, Candidate, Held, Release, Rollout, Stage, State, Waiting};
 
 takes! {
@@ -113,6 +119,9 @@ pub struct Gated {
     pub reasons: Vec<String>,
     /// What a decision relies on of the gate.
     pub head: Relied,
+    /// The word by which it may begin although the environment's calendar is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_window: Option<WindowOverride>,
 }
 
 impl Verdict {
@@ -289,6 +298,7 @@ impl Deploy {
         let gate = Gated {
             verdict: fact.map(|fact| fact.verdict),
             reasons: fact.map(|fact| fact.reasons.clone()).unwrap_or_default(),
+            override_window: fact.and_then(|fact| fact.override_window.clone()),
             head: Relied { kind: GateEvaluated::KIND.into(), subject, event: judged.map(|event| event.id) },
         };
         Ok(Verdict { bad: here.bad.map(|(_, reason)| reason), before, heads, gate: Some(gate), digest })

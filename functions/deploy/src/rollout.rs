@@ -5,10 +5,10 @@ use longshore_frame::{Decision, span};
 use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase, Progress};
 
 use crate::{
-    Apply, Candidate, Release, Rollout, Stage, State, Verdict,
+    Apply, Candidate, Held, Release, Returning, Rollout, Stage, State, Verdict,
     choose::Choice,
     decide::{Context, Decided, superseded},
-    steps,
+    returning, steps,
 };
 
 /// The next step of a rollout that goes on.
@@ -27,18 +27,24 @@ pub(crate) fn advance(context: &Context<'_>, state: State, mut rollout: Rollout,
     let closed = verdict.filter(|_| !rollout.requested).and_then(Verdict::refusal);
     let is_ready = new.as_ref().is_some_and(|new| new.phase == Phase::Ready);
     let mut decided = Decision::rest(state);
-    if let Some(newer) = newer.as_ref().filter(|newer| newer.image == rollout.to.image) {
+    // One whose quarantine was lifted on its way back begins anew afterwards.
+    let is_kept = matches!(rollout.stage, Stage::Return(_) | Stage::Back(_));
+    if let Some(newer) = newer.as_ref().filter(|newer| newer.image == rollout.to.image && !is_kept) {
         decided = superseded(context, decided.state, newer);
         decided.state.tip.clone_from(&newer.commit);
         (rollout.to.commit, rollout.to.link) = (newer.commit.clone(), newer.link.clone());
         rollout.to.proven = newer.proven;
     }
     // Where no rollout may begin, the one that goes on gives way to nothing.
-    let gives_way = !context.at.stopped && context.closed().is_none();
-    let newer = newer.filter(|newer| newer.image != rollout.to.image && gives_way);
+    let gives_way = |newer: &Candidate| !context.at.stopped && context.closed(&newer.image).is_none();
+    let newer = newer.filter(|newer| newer.image != rollout.to.image && gives_way(newer));
     match rollout.stage.clone() {
         Stage::Back(_) | Stage::Withdraw | Stage::Finish if reached => {
             last(context, decided, rollout, new.as_ref())
+        }
+        Stage::Return(held) => {
+            let reached = reached && running.progress != Progress::Again;
+            returning::held(context, decided, rollout, held, reached)
         }
         Stage::Back(_) | Stage::Withdraw | Stage::Finish => wish(context, decided, rollout),
         _ if bad.is_some() => back(context, decided, rollout, bad.unwrap_or_default()),
@@ -202,7 +208,7 @@ pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout
     rollout.deadline = None;
     let weight = match &stage {
         Stage::Shift => Some(100),
-        Stage::Step(held) => Some(held.weight),
+        Stage::Step(Held { weight, .. }) | Stage::Return(Returning { weight, .. }) => Some(*weight),
         _ => None,
     };
     if stage == Stage::Shift {
@@ -235,7 +241,7 @@ fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decide
 /// It takes the service back to where it was good: out of this rollout, or because somebody asked for it; or it moves no
 /// traffic where nothing can go back.
 fn is_restoring(rollout: &Rollout) -> bool {
-    rollout.requested || rollout.stays.is_some() || matches!(rollout.stage, Stage::Back(_) | Stage::Withdraw)
+    rollout.requested || rollout.stays.is_some() || rollout.goes_back()
 }
 
 /// The stop switch holds it, or nobody knows any more whether it may run.
@@ -278,14 +284,15 @@ fn releases(rollout: &Rollout) -> Vec<DesiredRelease> {
     match (&rollout.stage, from) {
         (Stage::Start, Some(from)) => vec![release(from, 100), release(to, 0)],
         (Stage::Shift, Some(from)) => vec![release(from, 0), release(to, 100)],
-        (Stage::Step(held), Some(from)) => {
-            vec![release(from, 100 - held.weight.min(100)), release(to, held.weight.min(100))]
+        (Stage::Step(Held { weight, .. }) | Stage::Return(Returning { weight, .. }), Some(from)) => {
+            let weight = (*weight).min(100);
+            vec![release(from, 100 - weight), release(to, weight)]
         }
         (Stage::Start | Stage::Roll | Stage::Step(_) | Stage::Shift | Stage::Finish, _) => {
             vec![release(to, 100)]
         }
         (Stage::Back(_) | Stage::Withdraw, Some(from)) => vec![release(from, 100)],
-        (Stage::Back(_) | Stage::Withdraw, None) => Vec::new(),
+        (Stage::Return(_) | Stage::Back(_) | Stage::Withdraw, None) => Vec::new(),
     }
 }
 
@@ -297,7 +304,12 @@ pub(crate) fn back(context: &Context<'_>, decided: Decided, rollout: Rollout, re
 }
 
 /// Takes the new release back. Its digest is free to come again: who closed the gate may open it.
-fn take_back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: String) -> Decided {
+pub(crate) fn take_back(
+    context: &Context<'_>,
+    decided: Decided,
+    mut rollout: Rollout,
+    reason: String,
+) -> Decided {
     if rollout.is_past() {
         return stay(context, decided, rollout, &reason);
     }
@@ -308,7 +320,7 @@ fn take_back(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reas
 }
 
 /// It has the traffic, and nothing goes back past it: it keeps what it has, and that is said.
-fn stay(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: &str) -> Decided {
+pub(crate) fn stay(context: &Context<'_>, decided: Decided, mut rollout: Rollout, reason: &str) -> Decided {
     rollout.stays.get_or_insert_with(|| format!("left as it is: {reason}; {}", rollout.to.fix_forward()));
     next(context, decided, rollout, Stage::Finish)
 }
@@ -367,6 +379,11 @@ pub(crate) fn gave_up(context: &Context<'_>, mut state: State, error: &str) -> D
         {
             let reason = format!("it could not be applied: {error}");
             back(context, Decision::rest(state), rollout, reason)
+        }
+        // All at once may be possible where a degree is not.
+        Stage::Return(held) if !newer => {
+            let rollout = Rollout { stage: Stage::Start, ..rollout };
+            take_back(context, Decision::rest(state), rollout, held.reason)
         }
         _ if rollout.is_past() && !newer => {
             state.arrived(&rollout);

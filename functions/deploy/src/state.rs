@@ -5,6 +5,8 @@ use longshore_events::{CommitId, Digest, ImageRef, Link, types::GateEvaluated};
 use longshore_ports::RunSpec;
 use serde::{Deserialize, Serialize};
 
+use crate::Returning;
+
 /// Good releases that are remembered to go back to.
 const HISTORY: usize = 10;
 /// Images that are remembered until the branch's tip is known for sure.
@@ -164,6 +166,8 @@ pub enum Stage {
     Shift,
     /// The new release runs alone.
     Finish,
+    /// The new release was measured bad, and gives its share of the traffic back by degrees.
+    Return(Returning),
     /// The old release has the traffic again; the new one goes, for this reason.
     Back(String),
     /// The old release is what shall run after all; the new one goes, and may come again.
@@ -183,13 +187,18 @@ pub struct Held {
 }
 
 impl Rollout {
+    /// The release that runs is where the service is headed.
+    pub(crate) fn goes_back(&self) -> bool {
+        matches!(self.stage, Stage::Return(_) | Stage::Back(_) | Stage::Withdraw)
+    }
+
     /// It has the traffic, and nothing goes back past it.
     pub(crate) fn is_past(&self) -> bool {
         let has_traffic = match &self.stage {
             Stage::Shift | Stage::Finish => true,
             Stage::Step(held) => held.weight > 0,
             Stage::Roll => self.shifted_at.is_some(),
-            Stage::Start | Stage::Back(_) | Stage::Withdraw => false,
+            Stage::Start | Stage::Return(_) | Stage::Back(_) | Stage::Withdraw => false,
         };
         has_traffic && self.to.no_rollback_past && !self.requested && self.from.is_some()
     }

@@ -9,6 +9,7 @@ use longshore_ports::{ObservedRelease, Phase};
 use crate::{
     Answer, Held, Rollout, Stage,
     decide::{Context, Decided},
+    returning,
     rollout::{back, is_held, next, reason},
     verify::{Judged, judge},
 };
@@ -63,7 +64,8 @@ pub(crate) fn held(
     let gives_up = ends + span(context.environment.strategy.plan().map_or(0, |plan| plan.patience_ms));
     if let Some(failed) = judged.failed.clone() {
         let said = say(context, decided, &rollout, &held, judged);
-        return back(context, said, rollout, format!("it measured bad at {} %: {failed}", held.weight));
+        let reason = format!("it measured bad at {} %: {failed}", held.weight);
+        return returning::begin(context, said, rollout, reason);
     }
     // What nobody measured is measured once more: the step begins anew when somebody does.
     if let Some(began) = judged.since.filter(|began| *began > since) {
@@ -78,12 +80,8 @@ pub(crate) fn held(
     }
     if let Some(unknown) = judged.refused.clone().or(judged.awaited.clone()) {
         let said = say(context, decided, &rollout, &held, judged);
-        return back(
-            context,
-            said,
-            rollout,
-            format!("it could not be measured at {} %: {unknown}", held.weight),
-        );
+        let reason = format!("it could not be measured at {} %: {unknown}", held.weight);
+        return returning::begin(context, said, rollout, reason);
     }
     if is_held(context, &rollout) {
         return look_again(context, decided, rollout, now + between(context, hold_ms));
@@ -128,11 +126,16 @@ fn say(context: &Context<'_>, decided: Decided, rollout: &Rollout, held: &Held, 
 }
 
 /// Between two looks at a step that lasts so long.
-fn between(context: &Context<'_>, hold_ms: u64) -> SignedDuration {
+pub(crate) fn between(context: &Context<'_>, hold_ms: u64) -> SignedDuration {
     span((hold_ms / LOOKS).min(LONGEST_MS).max(context.poll_ms))
 }
 
-fn look_again(context: &Context<'_>, mut decided: Decided, rollout: Rollout, at: Timestamp) -> Decided {
+pub(crate) fn look_again(
+    context: &Context<'_>,
+    mut decided: Decided,
+    rollout: Rollout,
+    at: Timestamp,
+) -> Decided {
     decided.state.rollout = Some(rollout);
     decided.hold().wake(at.max(context.at.now))
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use longshore_events::EventId;
 use longshore_events::types::{ApprovalDecision, ScanStatus, Severity, Verdict};
 use longshore_frame::span;
-use longshore_policy::{ApprovalPolicy, Promotion, Waiver};
+use longshore_policy::{ApprovalPolicy, GatePolicy, Promotion, Waiver};
 
 use crate::decide::Context;
 use crate::{Scan, State, Word, signatures};
@@ -98,34 +98,35 @@ fn proof(context: &Context<'_>, state: &State, promotion: &Promotion) -> Check {
 }
 
 /// Until when a word counts; one that rejects does until its giver says otherwise, or said so at once.
-fn ends(word: &Word, policy: &ApprovalPolicy) -> Timestamp {
+pub(crate) fn ends(word: &Word, gate: &GatePolicy) -> Timestamp {
     let by_policy = match word.decision {
-        ApprovalDecision::Approved => word.at + span(policy.valid_ms),
+        ApprovalDecision::Approved => word.at + span(gate.approval_valid_ms),
         ApprovalDecision::Rejected => Timestamp::MAX,
     };
     word.until.map_or(by_policy, |until| until.min(by_policy))
 }
 
 /// The words that count now.
-fn words<'a>(context: &Context<'_>, state: &'a State, policy: &ApprovalPolicy) -> Vec<&'a Word> {
-    let here = &context.target.environment.name;
-    let counts =
-        |word: &&Word| context.now < ends(word, policy) && context.policy.may_approve(&word.who, here);
+fn words<'a>(context: &Context<'_>, state: &'a State) -> Vec<&'a Word> {
+    let here = context.target.environment;
+    let counts = |word: &&Word| {
+        context.now < ends(word, &here.gate) && context.policy.may_approve(&word.who, &here.name)
+    };
     state.words.iter().filter(counts).collect()
 }
 
 /// A word that counts, and rejects it.
 pub(crate) fn rejection<'a>(context: &Context<'_>, state: &'a State) -> Option<&'a Word> {
-    let policy = context.target.environment.gate.approval.as_ref()?;
-    let mut words = words(context, state, policy).into_iter();
+    context.target.environment.gate.approval.as_ref()?;
+    let mut words = words(context, state).into_iter();
     words.find(|word| word.decision == ApprovalDecision::Rejected)
 }
 
 /// Whether enough people approved it, and nobody rejected it. What was enough in time stays so.
 fn approval(context: &Context<'_>, state: &State, policy: &ApprovalPolicy) -> Check {
-    let words = words(context, state, policy);
+    let (words, gate) = (words(context, state), &context.target.environment.gate);
     let inputs = words.iter().map(|word| word.event.clone()).collect();
-    let until = words.iter().map(|word| ends(word, policy)).filter(|until| *until < Timestamp::MAX).min();
+    let until = words.iter().map(|word| ends(word, gate)).filter(|until| *until < Timestamp::MAX).min();
     if let Some(word) = rejection(context, state) {
         let why = word.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         let check = Check::new(Verdict::Fail, format!("approval: {} rejected it{why}", word.who));

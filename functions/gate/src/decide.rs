@@ -6,7 +6,7 @@ use longshore_frame::{Cause, Decision, span};
 use longshore_policy::Policy;
 
 use crate::checks::{Check, checks, join, rejection};
-use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word, signatures};
+use crate::{Heard, Input, Nothing, Proven, Said, Seen, State, Target, Tested, Word, overrides, signatures};
 
 type Decided = Decision<State, Nothing>;
 
@@ -59,7 +59,8 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
     if late {
         reasons.push(format!("it was not known within {} s", deadline_ms / 1000));
     }
-    let said = Said { verdict, reasons };
+    let override_window = overrides::given(context, &state);
+    let said = Said { verdict, reasons, override_window };
     let is_news = state.said.as_ref() != Some(&said);
     let turned = state.said.as_ref().is_none_or(|before| before.verdict != verdict);
     // A verdict that turned good is said of every image of the digest: any of them may be what shall run.
@@ -68,7 +69,9 @@ pub(crate) fn decide(context: &Context<'_>, mut state: State, cause: Cause<Input
         () if is_news || says_it_again => vec![last],
         () => Vec::new(),
     };
-    let until = checks.iter().filter_map(|check| check.until).filter(|until| context.now < *until).min();
+    let overridden = said.override_window.as_ref().map(|word| word.until);
+    let ends = checks.iter().filter_map(|check| check.until).chain(overridden);
+    let until = ends.filter(|until| context.now < *until).min();
     let polls = checks.iter().any(|check| check.polls) && !late;
     let polls = state.unknown_since.filter(|_| polls).map(|since| signatures::look_at(context.now, since));
     state.said = Some(said.clone());
@@ -101,7 +104,8 @@ fn hear(state: &mut State, cause: Cause<Input>) -> bool {
         }
         Input::ApprovalGiven(given) => {
             let (who, decision, why) = (given.who, given.decision, given.why);
-            state.note(Word { who, decision, why, at, until: given.until, event });
+            let (until, overrides) = (given.until, given.override_window);
+            state.note(Word { who, decision, why, at, until, overrides, event });
         }
         // It is heard of anew: what was refused may run.
         Input::DigestReleased(_) => {
@@ -127,7 +131,9 @@ fn evaluated(
     checks: &[Check],
     until: Option<Timestamp>,
 ) -> GateEvaluated {
+    let word = said.override_window.as_ref().map(|word| word.approval.clone());
     let inputs = checks.iter().flat_map(|check| check.inputs.clone());
+    let word = word.filter(|word| checks.iter().all(|check| !check.inputs.contains(word)));
     let proof = context.target.environment.after.as_ref().zip(state.proven.as_ref());
     let proof = proof.map(|(promotion, proven)| Proof {
         environment: promotion.from.clone(),
@@ -144,10 +150,11 @@ fn evaluated(
         forced: heard.image.forced,
         verdict: said.verdict,
         reasons: said.reasons.clone(),
-        inputs: std::iter::once(heard.event.clone()).chain(inputs).collect(),
+        inputs: std::iter::once(heard.event.clone()).chain(inputs).chain(word).collect(),
         proof,
         manifests_ref: heard.image.manifests_ref.clone(),
         expires_at: until,
+        override_window: said.override_window.clone(),
     }
 }
 

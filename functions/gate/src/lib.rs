@@ -7,6 +7,7 @@
 
 mod checks;
 mod decide;
+mod overrides;
 pub mod signature;
 mod signatures;
 mod state;

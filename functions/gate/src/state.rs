@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use longshore_events::{
     CommitId, EventId, Link,
-    types::{ApprovalDecision, ImagePushed, Verdict},
+    types::{ApprovalDecision, ImagePushed, Verdict, WindowOverride},
 };
 use longshore_ports::Claim;
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,9 @@ pub struct Word {
     /// Until when it counts, where they said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// It overrides the environment's windows and freezes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overrides: bool,
     /// The event that told of it.
     pub event: EventId,
 }
@@ -100,6 +103,9 @@ pub struct Said {
     pub verdict: Verdict,
     /// Its reasons.
     pub reasons: Vec<String>,
+    /// The word that overrides the calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_window: Option<WindowOverride>,
 }
 
 impl State {

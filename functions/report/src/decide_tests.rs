@@ -210,6 +210,7 @@ fn what_is_stored_loads() {
         from: None,
         to: Digest::new(format!("sha256:{}", "a".repeat(64))).unwrap(),
         commit: Some(commit()),
+        override_window: None,
     };
     let mut shown = Unit::new(&format!("deployment/live/shop@{}", "1".repeat(40)));
     assert_eq!(shown.hears(Input::DeploymentStarted(begun), 1), 1);

@@ -15,7 +15,7 @@ use crate::suggest::{nearest, quoted};
 pub(crate) fn gate(keys: &Keys<'_>) -> Option<GatePolicy> {
     let requires = keys.each("requires", |text| rules::choice(text, "requirement", REQUIREMENTS));
     let block = keys.each("block", |text| rules::choice(text, "severity", SEVERITIES));
-    let deadline = keys.millis("deadline");
+    let (deadline, valid) = (keys.millis("deadline"), keys.millis("approval_valid"));
     let approval = approval(keys);
     let requires = requires?;
     Some(GatePolicy {
@@ -25,13 +25,14 @@ pub(crate) fn gate(keys: &Keys<'_>) -> Option<GatePolicy> {
         approval: Some(approval?).filter(|_| requires.contains(&Requirement::Approval)),
         block: block?,
         deadline_ms: deadline?,
+        approval_valid_ms: valid?,
     })
 }
 
 fn approval(keys: &Keys<'_>) -> Option<ApprovalPolicy> {
-    let (people, valid) = (keys.count("approvals"), keys.millis("approval_valid"));
+    let people = keys.count("approvals");
     let author_counts = keys.parsed("author", |text| rules::choice(text, "choice", AUTHORS));
-    Some(ApprovalPolicy { people: people?, author_counts: author_counts?, valid_ms: valid? })
+    Some(ApprovalPolicy { people: people?, author_counts: author_counts? })
 }
 
 pub(crate) fn waiver(keys: &Keys<'_>) -> Option<Waiver> {
@@ -125,10 +126,21 @@ fn person(
         keys.parsed("name", rules::secret)
     };
     let logins = keys.each("logins", rules::line);
-    let listed: Vec<Spanned<&str>> = keys.texts("approves")?;
+    let approves = listed(keys, "approves", environments, places);
+    let overrides = listed(keys, "overrides", environments, places);
+    Some(Person { name: name?, secret: secret?, logins: logins?, approves: approves?, overrides: overrides? })
+}
+
+/// The environments that a key lists; `*` is all.
+fn listed(
+    keys: &Keys<'_>,
+    key: &str,
+    environments: &[Environment],
+    places: &Names<'_>,
+) -> Option<Vec<EnvironmentName>> {
+    let listed: Vec<Spanned<&str>> = keys.texts(key)?;
     let every = listed.iter().any(|place| place.value == "*");
     listed.iter().filter(|place| place.value != "*").for_each(|place| _ = places.resolve(place));
-    let counts = |name: &EnvironmentName| every || listed.iter().any(|place| place.value == name.as_str());
-    let approves = environments.iter().map(|environment| environment.name.clone()).filter(counts).collect();
-    Some(Person { name: name?, secret: secret?, logins: logins?, approves })
+    let is_listed = |name: &EnvironmentName| every || listed.iter().any(|place| place.value == name.as_str());
+    Some(environments.iter().map(|environment| environment.name.clone()).filter(is_listed).collect())
 }

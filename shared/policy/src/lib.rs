@@ -53,7 +53,7 @@ pub use policy::{
 pub use scan::{Scan, Trivy};
 pub use schema::schema;
 pub use signed::image_of_tag;
-pub use strategy::{Check, Increase, OnUnknown, Plan, Step, Strategy};
+pub use strategy::{Check, Degree, Increase, OnUnknown, Plan, Step, Strategy};
 pub use watch::Watch;
 
 /// The annotated sample configuration, `samplconfig.toml`: every key with its default.

@@ -301,6 +301,8 @@ pub struct GatePolicy {
     pub block: Vec<Severity>,
     /// How long something that is required may be unknown, in milliseconds.
     pub deadline_ms: u64,
+    /// How long a person's word counts, in milliseconds.
+    pub approval_valid_ms: u64,
 }
 
 /// Who must approve an image.
@@ -310,8 +312,6 @@ pub struct ApprovalPolicy {
     pub people: u32,
     /// Who pushed the commit may be one of them.
     pub author_counts: bool,
-    /// How long a word counts, in milliseconds.
-    pub valid_ms: u64,
 }
 
 /// Somebody who may approve.
@@ -325,6 +325,8 @@ pub struct Person {
     pub logins: Vec<String>,
     /// Where their approval counts.
     pub approves: Vec<EnvironmentName>,
+    /// Where their word overrides windows and freezes.
+    pub overrides: Vec<EnvironmentName>,
 }
 
 /// A key whose signatures on images count.
@@ -389,6 +391,11 @@ impl Policy {
     /// token.
     pub fn may_approve(&self, who: &str, environment: &EnvironmentName) -> bool {
         self.people.is_empty() || self.person(who).is_some_and(|person| person.approves.contains(environment))
+    }
+
+    /// Whether somebody's word overrides the windows and freezes of an environment: only that of a person who is allowed to.
+    pub fn may_override(&self, who: &str, environment: &EnvironmentName) -> bool {
+        self.person(who).is_some_and(|person| person.overrides.contains(environment))
     }
 
     /// The environments that images of `service` are promoted to from `environment`.

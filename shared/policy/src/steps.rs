@@ -8,7 +8,7 @@ use crate::fault::{Code, Faults, Wrong};
 use crate::metrics;
 use crate::read::Keys;
 use crate::rules::{self, Kind, MEASURES, STRATEGIES, UNKNOWNS};
-use crate::strategy::{Check, Increase, Plan, Step, Strategy};
+use crate::strategy::{Check, Degree, Increase, Plan, Step, Strategy};
 use crate::suggest::{nearest, quoted};
 
 /// The measure that is asked by an expression.
@@ -41,10 +41,11 @@ pub(crate) fn strategy(
     let mut names = Names::new("environment.strategy.check", faults);
     let checks = checks(&keys, &mut names, expressions);
     let steps = steps(&keys, hold, &checks, &names);
+    let rollback = rollback(&keys);
     let (kind, patience_ms) = (kind?, patience?);
     match kind {
         Kind::Rolling => {
-            for key in ["step", "check"].iter().filter(|key| keys.has(key)) {
+            for key in ["step", "check", "rollback"].iter().filter(|key| keys.has(key)) {
                 let message =
                     format!("a rolling strategy has no `{key}`: write kind = \"canary\", or take it out");
                 keys.note(key, Wrong::new(Code::InvalidStrategy, message));
@@ -57,7 +58,7 @@ pub(crate) fn strategy(
                     "a canary needs steps: add [[environment.strategy.step]] with `weight` and `hold`";
                 keys.note("step", Wrong::new(Code::InvalidStrategy, message));
             }
-            Some(Strategy::Canary(Plan { steps: steps?, patience_ms }))
+            Some(Strategy::Canary(Plan { steps: steps?, patience_ms, rollback: rollback? }))
         }
         Kind::BlueGreen => {
             if keys.has("step") {
@@ -69,7 +70,8 @@ pub(crate) fn strategy(
             let tested = hold.filter(|hold| *hold > 0);
             let tested = tested.map(|hold_ms| Step { weight: 0, hold_ms, checks: checks.clone() });
             let all = Step { weight: 100, hold_ms: settle_ms?, checks: without_running(checks) };
-            Some(Strategy::BlueGreen(Plan { steps: tested.into_iter().chain([all]).collect(), patience_ms }))
+            let steps = tested.into_iter().chain([all]).collect();
+            Some(Strategy::BlueGreen(Plan { steps, patience_ms, rollback: rollback? }))
         }
     }
 }
@@ -78,6 +80,35 @@ pub(crate) fn strategy(
 fn without_running(checks: Vec<Check>) -> Vec<Check> {
     let limited = checks.into_iter().filter(|check| check.limit.is_some());
     limited.map(|check| Check { increase: None, ..check }).collect()
+}
+
+/// The degrees of going back.
+fn rollback(keys: &Keys<'_>) -> Option<Vec<Degree>> {
+    let tables = keys.tables("rollback");
+    too_many(keys, "rollback", tables.len());
+    let mut last = 100;
+    let degrees: Vec<Option<Degree>> = tables
+        .iter()
+        .map(|degree| {
+            let (weight, hold_ms) = (degree.weight("weight"), degree.millis("hold"));
+            if let Some(weight) = weight {
+                let more = "let the weights fall, from 99 to 1: after the last one the old release has all the traffic";
+                let message = match weight {
+                    0 => Some("a weight of 0 leaves the new release nothing to give back".to_owned()),
+                    _ if weight >= last => {
+                        Some(format!("the weight {weight} is not below the one before, {last}"))
+                    }
+                    _ => None,
+                };
+                if let Some(message) = message {
+                    degree.note("weight", Wrong::new(Code::InvalidStrategy, format!("{message}: {more}")));
+                }
+                last = weight;
+            }
+            Some(Degree { weight: weight?, hold_ms: hold_ms? })
+        })
+        .collect();
+    degrees.into_iter().collect()
 }
 
 /// The checks, each `None` where it is wrong.

@@ -20,6 +20,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// How long past the end of a step an unknown is waited for, in milliseconds; after that it fails.
     pub patience_ms: u64,
+    /// The degrees by which a release gives its traffic back when what was measured takes it back, in their order; their
+    /// weights fall. Without any it gives all back at once.
+    pub rollback: Vec<Degree>,
 }
 
 impl Plan {
@@ -38,6 +41,15 @@ pub struct Step {
     pub hold_ms: u64,
     /// What is measured meanwhile; none means that it only has to stay ready.
     pub checks: Vec<Check>,
+}
+
+/// A degree of going back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Degree {
+    /// The share of the traffic that the new release still has, 1 to 99 percent.
+    pub weight: u8,
+    /// How long that lasts once the old release is ready, in milliseconds.
+    pub hold_ms: u64,
 }
 
 /// What a release may do under traffic.

@@ -34,7 +34,8 @@ pub struct RequestTaken {
 /// The body of `POST /api/approvals`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewApproval {
-    /// A service, as `shop` or `production/shop`, whose newest image that waits is meant; or a digest, or how that begins.
+    /// A service, as `shop` or `production/shop`, whose newest image that waits is meant; or a digest, or how that begins, as
+    /// `0123ab` or `production/0123ab`.
     pub what: String,
     /// The word.
     pub decision: ApprovalDecision,
@@ -44,6 +45,9 @@ pub struct NewApproval {
     /// Until when it counts; absent for as long as the policy says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// A rollout of it may begin outside of the environment's windows, and within a freeze; needs `why`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub override_window: bool,
     /// Who says it; a person's token says that itself.
     pub who: String,
 }

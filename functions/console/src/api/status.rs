@@ -105,6 +105,12 @@ pub struct RolloutStatus {
     pub commit: Option<String>,
     /// When it began.
     pub since: Timestamp,
+    /// Why it goes back, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes_back: Option<String>,
+    /// Who overrode the environment's windows for it, and why; absent where they were open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<String>,
 }
 
 /// An image that waits for a window to open or a freeze to end.

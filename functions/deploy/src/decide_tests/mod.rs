@@ -13,6 +13,7 @@ use longshore_ports::{Observed, ObservedRelease, Phase, Workload};
 mod clusters;
 mod past;
 mod promotion;
+mod returning;
 mod rollouts;
 mod rules;
 mod steps;
@@ -78,6 +79,7 @@ fn image(n: u8) -> GateEvaluated {
         proof: None,
         manifests_ref: None,
         expires_at: None,
+        override_window: None,
     }
 }
 
@@ -190,7 +192,12 @@ impl Unit {
     fn gate_says(&mut self, n: u8, verdict: Gates) {
         let head =
             Relied { kind: "gate".into(), subject: digest(n).to_string(), event: EventId::new("g").ok() };
-        let gate = Some(Gated { verdict: Some(verdict), reasons: vec!["1 critical".into()], head });
+        let gate = Some(Gated {
+            verdict: Some(verdict),
+            reasons: vec!["1 critical".into()],
+            head,
+            override_window: None,
+        });
         let quarantine = Relied { kind: "quarantined".into(), subject: digest(n).to_string(), event: None };
         self.seen.verdicts.retain(|known| known.digest != digest(n));
         self.seen.verdicts.push(Verdict {

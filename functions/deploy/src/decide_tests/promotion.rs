@@ -121,7 +121,12 @@ fn a_gate_that_waits_is_not_asked_again_and_again() {
     unit.arrives(1, 4);
     unit.seen.verdicts.clear();
     let head = Relied { kind: "gate".into(), subject: "2".into(), event: None };
-    let gate = Some(Gated { verdict: Some(Gates::Unknown), reasons: vec!["approval".into()], head });
+    let gate = Some(Gated {
+        verdict: Some(Gates::Unknown),
+        reasons: vec!["approval".into()],
+        head,
+        override_window: None,
+    });
     unit.seen.verdicts.push(Verdict { digest: digest(2), bad: None, before: None, heads: Vec::new(), gate });
     unit.is_promoted(2, 5);
     assert_eq!((unit.weights(), unit.last.wake), (vec![(digest(1), 100)], None));

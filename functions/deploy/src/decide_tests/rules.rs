@@ -4,6 +4,7 @@ use longshore_frame::{Cause, Failure, Lease};
 use longshore_ports::Phase;
 use proptest::prelude::*;
 
+use super::returning::BY_DEGREES;
 use super::{Unit, commit, image};
 use crate::Stage;
 
@@ -16,6 +17,7 @@ enum Act {
     Pass(i64),
     Stop(bool),
     RollBack,
+    Errs(bool),
     Taken(bool),
     Fail,
 }
@@ -30,6 +32,7 @@ fn act() -> impl Strategy<Value = Act> {
         (0..12_000_i64).prop_map(Act::Pass),
         any::<bool>().prop_map(Act::Stop),
         Just(Act::RollBack),
+        any::<bool>().prop_map(Act::Errs),
         any::<bool>().prop_map(Act::Taken),
         Just(Act::Fail),
     ]
@@ -39,8 +42,8 @@ proptest! {
     /// Whatever happens: no wish without the lease, none forward while stopped, traffic that adds up, a step and a
     /// generation that only grow, and the same decision for the same question.
     #[test]
-    fn every_decision_keeps_the_rules(acts in prop::collection::vec(act(), 1..40)) {
-        let mut unit = Unit::new();
+    fn every_decision_keeps_the_rules(acts in prop::collection::vec(act(), 1..40), by_degrees: bool) {
+        let mut unit = if by_degrees { Unit::with(BY_DEGREES) } else { Unit::new() };
         for act in acts {
             let (wishes, stopped, holds) = (unit.wishes.len(), unit.stopped, unit.lease);
             prop_assert_eq!(unit.decided(Cause::Woken), unit.decided(Cause::Woken));
@@ -51,6 +54,7 @@ proptest! {
                 Act::Pass(ms) => unit.passes(ms),
                 Act::Stop(stop) => unit.stopped = stop,
                 Act::RollBack => unit.asked_to_roll_back(),
+                Act::Errs(errs) => unit.newest_errs(if errs { 50.0 } else { 0.0 }),
                 Act::Taken(taken) => unit.lease = match (taken, unit.lease) {
                     (true, Lease::Free(_)) => Lease::Theirs,
                     (false, Lease::Theirs) => Lease::Free(unit.minted + 1),
@@ -73,7 +77,9 @@ proptest! {
             }
             let at_rest = unit.state.rollout.is_none();
             prop_assert!(at_rest || matches!(unit.lease, Lease::Mine(_)), "a rollout without the lease");
-            let back = unit.state.rollout.as_ref().is_some_and(|rollout| matches!(rollout.stage, Stage::Back(_)));
+            let back = unit.state.rollout.as_ref().is_some_and(|rollout| {
+                matches!(rollout.stage, Stage::Return(_) | Stage::Back(_))
+            });
             prop_assert!(!back || unit.last.wake.is_some() || !unit.last.effects.is_empty());
         }
         let steps: Vec<_> = unit.wishes.iter().map(|wish| (wish.desired.generation, wish.desired.step)).collect();

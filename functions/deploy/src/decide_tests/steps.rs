@@ -39,7 +39,7 @@ on_unknown = "pass"
 
 impl Unit {
     /// The second release is ready, beside the first one, under these steps.
-    fn beside(more: &str) -> Self {
+    pub(super) fn beside(more: &str) -> Self {
         let mut unit = Self::with(more);
         unit.hears(image(1));
         unit.turns(Phase::Ready);

@@ -34,6 +34,10 @@ fn what_is_stored_stays_as_it_is() {
     measured.turns(Phase::Ready);
     samples.keep("state-step.json", &measured.state);
     samples.keep("effect-step.json", &measured.wishes.last());
+    let mut returning = Unit::going_back();
+    returning.passes(0);
+    samples.keep("state-return.json", &returning.state);
+    samples.keep("effect-return.json", &returning.wishes.last());
 }
 
 #[test]
@@ -46,7 +50,9 @@ fn a_rollout_begun_by_any_release_is_finished_by_this_build() {
         let Some(rollout) = unit.state.rollout.clone() else { continue };
         unit.lease = Lease::Mine(rollout.generation);
         unit.minted = rollout.generation;
-        unit.seen.tip.clone_from(&rollout.to.commit);
+        let old = rollout.from.clone().filter(|_| rollout.goes_back());
+        let ends = old.unwrap_or_else(|| rollout.to.clone());
+        unit.seen.tip.clone_from(&ends.commit);
         (unit.seen.running.generation, unit.seen.running.step) = (rollout.generation, rollout.step);
         let runs = |release: &crate::Release, weight| ObservedRelease {
             release: release.release,
@@ -59,10 +65,10 @@ fn a_rollout_begun_by_any_release_is_finished_by_this_build() {
         };
         unit.seen.running.releases = vec![runs(&rollout.to, 0)];
         unit.seen.running.releases.extend(rollout.from.as_ref().map(|from| runs(from, 100)));
-        for _ in 0..5 {
+        for _ in 0..30 {
             unit.passes(1_000);
         }
-        assert_eq!(unit.weights(), [(rollout.to.image.digest, 100)], "{}", path.display());
+        assert_eq!(unit.weights(), [(ends.image.digest, 100)], "{}", path.display());
         assert_eq!(unit.state.rollout, None);
     }
 }

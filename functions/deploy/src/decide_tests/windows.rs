@@ -1,9 +1,11 @@
 //! When a rollout may begin, and what goes on all the same. The clock of these tests begins on a Monday at 14:13:20 UTC.
 
-use longshore_events::types::DeploymentOutcome;
+use jiff::SignedDuration;
+use longshore_events::types::{DeploymentOutcome, DeploymentStarted, GateEvaluated, WindowOverride};
+use longshore_events::{EventId, Fact as _};
 use longshore_ports::Phase;
 
-use super::{Unit, commit, digest, image};
+use super::{Gates, Input, Unit, commit, digest, image};
 
 /// Open from 14:13 to 14:14, and from 15:00 on.
 const WINDOWS: &str =
@@ -92,4 +94,93 @@ fn within_a_freeze_nothing_begins_and_it_says_why() {
     assert_eq!((held.why.as_str(), held.until), ("frozen: elections", "2026-09-23T00:00:00Z".parse().ok()));
     unit.hears(image(1));
     assert_eq!(unit.state.held, None, "the branch went back: nothing waits");
+}
+
+impl Unit {
+    /// Somebody who may says that this image may begin at any time, for the next ten minutes.
+    fn overrides(&mut self, n: u8) {
+        self.gate_says(n, Gates::Pass);
+        let word = WindowOverride {
+            approval: EventId::new("approval").unwrap(),
+            who: "ann".into(),
+            why: "the shop is down".into(),
+            until: self.now + SignedDuration::from_mins(10),
+        };
+        let verdict = self.seen.verdicts.iter_mut().find(|verdict| verdict.digest == digest(n)).unwrap();
+        verdict.gate.as_mut().unwrap().override_window = Some(word.clone());
+        let said = GateEvaluated { override_window: Some(word), ..image(n) };
+        self.tell(Input::GateEvaluated(said));
+    }
+
+    /// By whose word each rollout began.
+    fn words(&self) -> Vec<Option<&str>> {
+        let begun = self.said.iter().filter_map(DeploymentStarted::from_data);
+        begun.map(|fact| fact.override_window.as_ref().map(|word| word.who.as_str())).collect()
+    }
+}
+
+#[test]
+fn an_image_whose_calendar_somebody_overrides_begins_and_no_other_does() {
+    let mut unit = Unit::with(WINDOWS);
+    unit.runs(1);
+    unit.passes(60_000);
+    unit.hears(image(2));
+    assert!(unit.state.held.is_some());
+    unit.overrides(2);
+    assert_eq!((unit.weights(), unit.state.held.clone()), (vec![(digest(1), 100), (digest(2), 0)], None));
+    assert_eq!(unit.words(), [None, Some("ann")], "it is said by whose word");
+    let relied = &unit.wishes.last().unwrap().desired;
+    assert_eq!(relied.generation, 2);
+    unit.turns(Phase::Ready);
+    unit.passes(1_000);
+    unit.hears(image(3));
+    assert_eq!(unit.weights(), [(digest(2), 100)], "another digest waits");
+    assert!(unit.state.held.is_some());
+}
+
+#[test]
+fn a_word_that_has_ended_overrides_nothing_and_what_it_began_goes_on() {
+    let mut late = Unit::with(WINDOWS);
+    late.runs(1);
+    late.passes(60_000);
+    late.stopped = true;
+    late.hears(image(2));
+    late.overrides(2);
+    late.passes(10 * 60_000);
+    late.stopped = false;
+    late.passes(1_000);
+    assert_eq!(late.weights(), [(digest(1), 100)], "all was stopped while it counted");
+    assert!(late.state.held.is_some());
+
+    let mut unit = Unit::with(WINDOWS);
+    unit.runs(1);
+    unit.passes(60_000);
+    unit.hears(image(2));
+    unit.overrides(2);
+    unit.passes(9_000);
+    unit.turns(Phase::Ready);
+    unit.passes(10 * 60_000);
+    assert_eq!(unit.weights(), [(digest(2), 100)]);
+}
+
+#[test]
+fn a_rollout_gives_way_to_an_image_whose_calendar_somebody_overrides_though_it_is_closed() {
+    let mut unit = Unit::with(WINDOWS);
+    unit.runs(1);
+    unit.now = "2026-09-21T14:13:55Z".parse().unwrap();
+    unit.hears(image(2));
+    unit.passes(6_000);
+    unit.seen.tip = Some(commit(3));
+    unit.overrides(3);
+    assert_eq!(unit.weights(), [(digest(1), 100), (digest(3), 0)]);
+    assert_eq!(unit.words(), [None, None, Some("ann")]);
+}
+
+#[test]
+fn while_the_calendar_is_open_nobody_s_word_is_needed_and_none_is_said() {
+    let mut unit = Unit::with(WINDOWS);
+    unit.runs(1);
+    unit.seen.tip = Some(commit(2));
+    unit.overrides(2);
+    assert_eq!(unit.words(), [None, None]);
 }

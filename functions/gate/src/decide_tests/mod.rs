@@ -35,6 +35,7 @@ until = "2026-11-30"
 why = "it is not reached"
 "#;
 
+mod overrides;
 mod people;
 mod promotion;
 mod signatures;

@@ -43,6 +43,7 @@ impl Unit {
             who: who.into(),
             why: Some("seen".into()),
             until,
+            override_window: false,
         }));
     }
 

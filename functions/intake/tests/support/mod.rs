@@ -358,6 +358,7 @@ fn policy() -> Policy {
                 approval: None,
                 block: Vec::new(),
                 deadline_ms: 1,
+                approval_valid_ms: 1,
             },
             after: None,
             calendar: longshore_policy::Calendar::default(),

@@ -152,7 +152,9 @@ impl Api {
             self.patch(&object.reference(), &path, "application/apply-patch+yaml", &object.0).await
         };
         match apply(false).await? {
-            Written::Managed(fields) if fields.iter().all(|(_, said)| said.contains(OURS)) => apply(true).await,
+            Written::Managed(fields) if fields.iter().all(|(_, said)| said.contains(OURS)) => {
+                apply(true).await
+            }
             Written::Managed(mut fields) => {
                 fields.retain(|(_, said)| !said.contains(OURS));
                 Ok(Written::Managed(fields))

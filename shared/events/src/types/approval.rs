@@ -24,6 +24,9 @@ wire! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
         pub until: Option<Timestamp>,
+        /// A rollout of it may begin outside of the environment's windows, and within a freeze.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub override_window: bool,
     }
 
     /// A person's word.

@@ -1,6 +1,6 @@
 //! `deployment.started`, `.advanced`, `.finished`: a rollout in one environment.
 
-use super::wire;
+use super::{WindowOverride, wire};
 use crate::{CommitId, Digest, EnvironmentName, ServiceName};
 
 wire! {
@@ -22,6 +22,9 @@ wire! {
         /// The commit of `to`, where it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub commit: Option<CommitId>,
+        /// The word by which it began, where the environment's calendar was closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub override_window: Option<WindowOverride>,
     }
 
     /// A rollout took a step. Subject: `<environment>/<service>`.

@@ -42,6 +42,22 @@ wire! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
         pub expires_at: Option<Timestamp>,
+        /// A person's word by which a rollout of it may begin outside of the environment's windows, and within a freeze.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub override_window: Option<WindowOverride>,
+    }
+
+    /// A person's word that overrides an environment's calendar for one image.
+    pub struct WindowOverride {
+        /// The event `approval.given` that said it.
+        pub approval: EventId,
+        /// Who gave it.
+        pub who: String,
+        /// Why.
+        pub why: String,
+        /// Until when a rollout may begin by it.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        pub until: Timestamp,
     }
 
     /// An image ran in the environment that another one is promoted from.

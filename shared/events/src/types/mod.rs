@@ -26,7 +26,7 @@ pub use deployment::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome, 
 pub use detection::DetectionRaised;
 pub use digest::{DigestQuarantined, DigestReleased};
 pub use event::EventDeadlettered;
-pub use gate::{GateEvaluated, Proof, Verdict};
+pub use gate::{GateEvaluated, Proof, Verdict, WindowOverride};
 pub use image::{
     ImageDeleted, ImagePushed, ImageScanned, PlatformDigest, ScanScope, ScanStatus, Severity, SeverityCounts,
 };

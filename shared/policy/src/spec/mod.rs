@@ -7,7 +7,7 @@ mod source;
 
 pub(crate) use host::{HOST, METRICS, NOTIFY, SCAN, SOURCE, TRIVY};
 pub(crate) use release::{
-    CHECK, ENVIRONMENT, FREEZE, FREEZE_OF_ALL, GATE, PERSON, SIGNER, STEP, STRATEGY, WAIVER, WINDOW,
+    CHECK, DEGREE, ENVIRONMENT, FREEZE, FREEZE_OF_ALL, GATE, PERSON, SIGNER, STEP, STRATEGY, WAIVER, WINDOW,
 };
 pub(crate) use source::{HEALTH, MANIFESTS, READY, REPOSITORY, RUN, SERVICE};
 
@@ -168,7 +168,7 @@ pub(crate) static ROOT: Spec = Spec {
 };
 
 /// Every table, the file itself first.
-pub(crate) const ALL: [&Spec; 24] = [
+pub(crate) const ALL: [&Spec; 25] = [
     &ROOT,
     &HOST,
     &SCAN,
@@ -192,5 +192,6 @@ pub(crate) const ALL: [&Spec; 24] = [
     &FREEZE_OF_ALL,
     &STRATEGY,
     &STEP,
+    &DEGREE,
     &CHECK,
 ];

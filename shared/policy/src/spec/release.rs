@@ -106,6 +106,12 @@ pub(crate) static STRATEGY: Spec = Spec {
             "How long past its end a step waits for what is unknown; after that it has failed.",
         ),
         key("step", Kind::Tables(&STEP), Need::Optional, "The steps of a canary."),
+        key(
+            "rollback",
+            Kind::Tables(&DEGREE),
+            Need::Optional,
+            "The degrees by which traffic goes back when what was measured takes a release back. Without any: at once.",
+        ),
         key("check", Kind::Tables(&CHECK), Need::Optional, "What a release may do under traffic."),
     ],
 };
@@ -122,6 +128,25 @@ pub(crate) static STEP: Spec = Spec {
             "How long it lasts. Without it: the strategy's `hold`.",
         ),
         key("checks", Kind::Texts, Need::Texts(&["*"]), "What is checked meanwhile, by name; `*` is all."),
+    ],
+};
+
+pub(crate) static DEGREE: Spec = Spec {
+    title: "[[environment.strategy.rollback]]",
+    about: "A degree by which traffic goes back to the old release.",
+    keys: &[
+        key(
+            "weight",
+            Kind::Weight,
+            Need::Required,
+            "The share of the traffic that the new release still has, in percent, 1 to 99.",
+        ),
+        key(
+            "hold",
+            Kind::Duration(0),
+            Need::Text("30s"),
+            "How long that lasts once the old release is ready for its share.",
+        ),
     ],
 };
 
@@ -207,7 +232,7 @@ pub(crate) static GATE: Spec = Spec {
             Need::Text("excluded"),
             "Whether who pushed the commit may be one of them: `excluded` or `counts`.",
         ),
-        key("approval_valid", Kind::Duration(1_000), Need::Text("72h"), "How long an approval counts."),
+        key("approval_valid", Kind::Duration(1_000), Need::Text("72h"), "How long a person's word counts."),
     ],
 };
 
@@ -248,6 +273,12 @@ pub(crate) static PERSON: Spec = Spec {
             Kind::Texts,
             Need::Texts(&["*"]),
             "The environments where their approval counts; `*` is all.",
+        ),
+        key(
+            "overrides",
+            Kind::Texts,
+            Need::Texts(&[]),
+            "The environments whose windows and freezes their word overrides; `*` is all. Without it: none.",
         ),
     ],
 };

@@ -289,12 +289,19 @@ fn people_have_tokens_of_their_own_and_places_where_their_word_counts() {
     let (ann, bob) = (policy.person("ann").unwrap(), policy.person("bob").unwrap());
     assert_eq!((ann.secret.as_str(), ann.approves.len(), bob.approves.len()), ("ann", 1, 0));
     assert!(ann.is("ann-at-work") && ann.is("ann") && !bob.is("ann"));
-    let approval = policy.environments[0].gate.approval.as_ref().unwrap();
-    assert_eq!((approval.people, approval.author_counts, approval.valid_ms), (2, false, 72 * 3_600_000));
+    let gate = &policy.environments[0].gate;
+    let approval = gate.approval.as_ref().unwrap();
+    assert_eq!((approval.people, approval.author_counts, gate.approval_valid_ms), (2, false, 72 * 3_600_000));
+    let live = &policy.environments[0].name;
+    assert!(!policy.may_override("ann", live), "nobody may who is not allowed to");
+    let allowed = check(&format!("{REST}{text}overrides = [\"live\"]\n"), "f").unwrap();
+    assert!(allowed.may_override("bob", live) && !allowed.may_override("ann", live));
+    assert!(!check(REST, "f").unwrap().may_override("ann", live), "nor anybody where there are no people");
     let person = |lines: &str| {
         format!("{REST}[[environment]]\nname = \"live\"\n[[person]]\nname = \"ann\"\n{lines}\n")
     };
     assert_one(&person("approves = [\"liv\"]"), "LS0108", "liv");
+    assert_one(&person("overrides = [\"liv\"]"), "LS0108", "liv");
     assert_one(&person("[[person]]\nname = \"ann\""), "LS0106", "ann");
     let gate = |line: &str| format!("{REST}[[environment]]\nname = \"live\"\n[environment.gate]\n{line}\n");
     assert_one(&gate("author = \"yes\""), "LS0107", "yes");

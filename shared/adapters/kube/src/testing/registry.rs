@@ -25,6 +25,8 @@ pub(super) async fn reach(registry: SocketAddr, host: std::net::Ipv4Addr, folder
     let folder = folder.join(registry.to_string());
     std::fs::create_dir_all(&folder).unwrap();
     // With a server of its own what is not there is not asked of the address that the name means.
-    let hosts = format!("server = \"http://{way}\"\n[host.\"http://{way}\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
+    let hosts = format!(
+        "server = \"http://{way}\"\n[host.\"http://{way}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
+    );
     write(&folder.join("hosts.toml"), &hosts);
 }

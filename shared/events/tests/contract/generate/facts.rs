@@ -7,6 +7,7 @@ use longshore_events::types::{
     DigestReleased, EventDeadlettered, GateEvaluated, ImageDeleted, ImagePushed, ImageScanned,
     PipelineFinished, PipelineOutcome, PlatformDigest, Proof, PushReceived, RefKind, RequestKind,
     RequestMade, ScanScope, ScanStatus, ScheduleFired, SeverityCounts, Verdict, VerificationFinished,
+    WindowOverride,
 };
 use longshore_events::{Data, Event, Link, Number, Timestamp};
 use proptest::option;
@@ -170,8 +171,9 @@ fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
         (prop::collection::vec(text(), 0..3), prop::collection::vec(event_id(), 0..3), option::of(time()));
     let proof = (environment(), any::<u64>(), time());
     let proof = proof.prop_map(|(environment, generation, since)| Proof { environment, generation, since });
-    let made = (option::of(proof), option::of(text()));
-    (place, of, verdict, why, made).prop_map(|(place, of, verdict, why, (proof, manifests_ref))| {
+    let known = (option::of(proof), option::of(text()), option::of(window_override()));
+    (place, of, verdict, why, known).prop_map(|(place, of, verdict, why, known)| {
+        let (proof, manifests_ref, override_window) = known;
         let (environment, service, image, digest) = place;
         let (tag, commit, forced) = of;
         let (reasons, inputs, expires_at) = why;
@@ -189,7 +191,17 @@ fn gate_evaluated() -> impl Strategy<Value = GateEvaluated> {
             proof,
             manifests_ref,
             expires_at,
+            override_window,
         }
+    })
+}
+
+fn window_override() -> impl Strategy<Value = WindowOverride> {
+    (event_id(), text(), text(), time()).prop_map(|(approval, who, why, until)| WindowOverride {
+        approval,
+        who,
+        why,
+        until,
     })
 }
 
@@ -204,16 +216,19 @@ fn request_made() -> impl Strategy<Value = RequestMade> {
 }
 
 fn deployment_started() -> impl Strategy<Value = DeploymentStarted> {
-    let releases = (option::of(digest()), digest(), option::of(commit()));
+    let releases = (option::of(digest()), digest(), option::of(commit()), option::of(window_override()));
     (text(), environment(), service(), text(), releases).prop_map(
-        |(deployment, environment, service, strategy, (from, to, commit))| DeploymentStarted {
-            deployment,
-            environment,
-            service,
-            strategy,
-            from,
-            to,
-            commit,
+        |(deployment, environment, service, strategy, (from, to, commit, override_window))| {
+            DeploymentStarted {
+                deployment,
+                environment,
+                service,
+                strategy,
+                from,
+                to,
+                commit,
+                override_window,
+            }
         },
     )
 }
@@ -277,10 +292,10 @@ fn digest_released() -> impl Strategy<Value = DigestReleased> {
 
 fn approval_given() -> impl Strategy<Value = ApprovalGiven> {
     let decision = prop::sample::select(vec![ApprovalDecision::Approved, ApprovalDecision::Rejected]);
-    let word = (decision, text(), option::of(text()), option::of(time()));
+    let word = (decision, text(), option::of(text()), option::of(time()), any::<bool>());
     (environment(), service(), digest(), word).prop_map(|(environment, service, digest, word)| {
-        let (decision, who, why, until) = word;
-        ApprovalGiven { environment, service, digest, decision, who, why, until }
+        let (decision, who, why, until, override_window) = word;
+        ApprovalGiven { environment, service, digest, decision, who, why, until, override_window }
     })
 }
 
