@@ -280,6 +280,7 @@ fn start(context: &Context<'_>, mut decided: Decided, to: Release, requested: bo
         stage: if context.is_in_place() { Stage::Roll } else { Stage::Start },
         from: decided.state.current.clone(),
         deadline: None,
+        works_until: None,
         shifted_at: None,
         ready_at: None,
         boot_ms: None,

@@ -1,5 +1,6 @@
 //! A rollout, stage by stage: start beside, the strategy's steps, shift the traffic, finish; or go back.
 
+use jiff::Timestamp;
 use longshore_events::types::{DeploymentAdvanced, DeploymentFinished, DeploymentOutcome};
 use longshore_frame::{Decision, span};
 use longshore_ports::{Desired, DesiredRelease, ObservedRelease, Phase, Progress};
@@ -77,7 +78,9 @@ fn last(
     let late = match context.seen.running.progress {
         Progress::Settled => false,
         Progress::Again => return wish(context, decided, rollout),
-        Progress::Working if !is_late(context, &mut rollout) => return wait(context, decided, rollout),
+        Progress::Working if !is_late(context, &mut rollout.works_until) => {
+            return wait(context, decided, rollout);
+        }
         Progress::Working => true,
     };
     match rollout.stage.clone() {
@@ -107,16 +110,16 @@ fn works(
     if new.is_some_and(|new| new.phase == Phase::Failed) {
         return back(context, decided, rollout, reason("it cannot run", new));
     }
-    if is_late(context, &mut rollout) {
+    if is_late(context, &mut rollout.works_until) {
         let said = format!("it had not enough instances within {} s", context.environment.deadline_ms / 1000);
         return back(context, decided, rollout, reason(&said, new));
     }
     wait(context, decided, rollout)
 }
 
-/// Whether the rollout's stage takes longer than the environment allows; from the first look on.
-fn is_late(context: &Context<'_>, rollout: &mut Rollout) -> bool {
-    context.at.now >= *rollout.deadline.get_or_insert(context.after(context.environment.deadline_ms))
+/// Whether it takes longer than the environment allows, from the first look on.
+fn is_late(context: &Context<'_>, until: &mut Option<Timestamp>) -> bool {
+    context.at.now >= *until.get_or_insert(context.after(context.environment.deadline_ms))
 }
 
 /// The new release takes the old one's place: it is there when all of it has been ready for a while.
@@ -126,7 +129,7 @@ fn rolls(
     mut rollout: Rollout,
     new: Option<&ObservedRelease>,
 ) -> Decided {
-    let (now, late) = (context.at.now, is_late(context, &mut rollout));
+    let (now, late) = (context.at.now, is_late(context, &mut rollout.deadline));
     if new.is_some_and(|new| new.weight > 0) {
         rollout.shifted_at.get_or_insert(now);
     }
@@ -162,7 +165,7 @@ fn started(
     new: Option<&ObservedRelease>,
 ) -> Decided {
     let phase = new.map(|new| new.phase);
-    let late = is_late(context, &mut rollout);
+    let late = is_late(context, &mut rollout.deadline);
     match phase {
         Some(Phase::Ready) if is_held(context, &rollout) => wait(context, decided, rollout),
         Some(Phase::Ready) => {
@@ -205,7 +208,7 @@ pub(crate) fn reason(what: &str, new: Option<&ObservedRelease>) -> String {
 /// The next stage; one that moves traffic says so.
 pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: Stage) -> Decided {
     rollout.step += 1;
-    rollout.deadline = None;
+    rollout.works_until = None;
     let weight = match &stage {
         Stage::Shift => Some(100),
         Stage::Step(Held { weight, .. }) | Stage::Return(Returning { weight, .. }) => Some(*weight),
@@ -232,7 +235,7 @@ fn advanced(context: &Context<'_>, rollout: &Rollout, weight: u8) -> DeploymentA
 }
 
 fn wait(context: &Context<'_>, mut decided: Decided, rollout: Rollout) -> Decided {
-    let deadline = rollout.deadline.filter(|deadline| *deadline > context.at.now);
+    let deadline = rollout.works_until.or(rollout.deadline).filter(|deadline| *deadline > context.at.now);
     decided.state.rollout = Some(rollout);
     decided.wake = deadline;
     decided.hold().wake(context.after(context.poll_ms))
@@ -314,7 +317,7 @@ pub(crate) fn take_back(
         return stay(context, decided, rollout, &reason);
     }
     rollout.step += 1;
-    rollout.deadline = None;
+    rollout.works_until = None;
     rollout.stage = Stage::Back(reason);
     wish(context, decided, rollout)
 }
@@ -329,7 +332,7 @@ pub(crate) fn stay(context: &Context<'_>, decided: Decided, mut rollout: Rollout
 /// behind a lease that is free, as it is between two rollouts.
 fn give_way(context: &Context<'_>, decided: Decided, mut rollout: Rollout) -> Decided {
     rollout.step += 1;
-    rollout.deadline = None;
+    rollout.works_until = None;
     rollout.stage = Stage::Withdraw;
     wish(context, decided, rollout)
 }

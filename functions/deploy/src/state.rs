@@ -134,6 +134,9 @@ pub struct Rollout {
     /// When it must be ready; set once the outside is seen to have its first step.
     #[serde(default)]
     pub deadline: Option<Timestamp>,
+    /// Until when the outside may work on the wish of its stage; from the first look at which it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub works_until: Option<Timestamp>,
     /// When it got all the traffic; where it takes the old one's place instance by instance, when it got any.
     #[serde(default)]
     pub shifted_at: Option<Timestamp>,

@@ -91,9 +91,9 @@ fn a_canary_s_step_is_measured_once_its_share_is_there() {
     let mut unit = canary();
     unit.runs(1);
     unit.hears(image(2));
+    unit.seen.running.progress = Progress::Working;
     unit.turns(Phase::Ready);
     assert_eq!(unit.weights(), [(digest(1), 90), (digest(2), 10)]);
-    becomes(&mut unit, Progress::Working);
     unit.passes(5_000);
     assert_eq!(unit.weights(), [(digest(1), 90), (digest(2), 10)], "its instances are still coming");
     becomes(&mut unit, Progress::Settled);
