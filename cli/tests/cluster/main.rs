@@ -18,7 +18,8 @@ async fn a_push_becomes_pods_that_answer_and_a_bad_one_goes_back() {
     let mut stage = Stage::set(&cluster).await;
     let one = stage.push("one", "");
     for environment in ["live", "prod"] {
-        assert_eq!(stage.finished(environment, &one).outcome, DeploymentOutcome::Succeeded);
+        let finished = stage.finished(environment, &one);
+        assert_eq!(finished.outcome, DeploymentOutcome::Succeeded, "{finished:?}");
         assert_eq!(stage.answer(environment), "one\n");
     }
     a_release_that_crashes_is_taken_back_with_its_last_words(&stage);

@@ -132,7 +132,7 @@ fn leave_replicas(objects: &mut [Object]) {
         .collect();
     for object in objects {
         let is_governed = governed.iter().any(|(kind, name)| kind == object.kind() && name == object.name());
-        if let Some(spec) = object.at(&["spec"]).as_object_mut().filter(|_| is_governed) {
+        if is_governed && let Some(spec) = object.at(&["spec"]).as_object_mut() {
             spec.remove("replicas");
         }
     }
