@@ -235,7 +235,7 @@ fn policy(services: u64) -> Result<Arc<Policy>> {
     for number in 0..services {
         text += &format!("[[service]]\nname = \"shop-{number}\"\nrepository = \"shop\"\ntest = [\"true\"]\n");
     }
-    text += "[[environment]]\nname = \"live\"\n[environment.gate]\nrequires = [\"scan\", \"tests\"]\ndeadline = \"1000h\"\n";
+    text += "[[environment]]\nname = \"live\"\n[environment.gate]\nrequires = [\"scan\", \"tests\"]\ndeadline = \"720h\"\n";
     let policy = longshore_policy::check(&text, "bench.toml");
     policy.map(Arc::new).map_err(|faults| anyhow::anyhow!("{faults:?}"))
 }
