@@ -19,7 +19,7 @@ use longshore_sim::{
     },
 };
 
-use crate::spine::is_windowed;
+use crate::spine::{is_windowed, may_begin};
 
 /// The services of the simulated repository.
 pub(crate) const SERVICES: [&str; 2] = ["api", "web"];
@@ -67,6 +67,8 @@ pub(crate) struct Script {
     last_word: bool,
     /// There are windows, and words that override them.
     overrides: bool,
+    /// What is still done once the windows have closed: a push, and a word for it.
+    urgent: u8,
 }
 
 /// The repository.
@@ -112,12 +114,14 @@ impl Script {
             migrates: seed % 7 == 3,
             last_word: seed % 7 == 3,
             overrides: is_windowed(seed),
+            urgent: if is_windowed(seed) && seed % 7 != 3 { 2 } else { 0 },
         }
     }
 
     /// When people act next.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        (self.left > 0 || self.last_word || !self.journal.stopped().is_empty()).then_some(self.next)
+        let more = self.left > 0 || self.last_word || self.urgent > 0;
+        (more || !self.journal.stopped().is_empty()).then_some(self.next)
     }
 
     /// What people do now; the events that webhooks tell of it.
@@ -127,6 +131,9 @@ impl Script {
         }
         if self.left == 0 && std::mem::take(&mut self.last_word) {
             return vec![self.request(RequestKind::RollBack, "local/web")];
+        }
+        if self.left == 0 && self.urgent > 0 {
+            return self.act_late(now);
         }
         if self.left == 0 {
             // Nobody leaves while something is stopped.
@@ -157,6 +164,24 @@ impl Script {
             }
             _ => self.push(),
         }
+    }
+
+    /// Outside of the windows: a push, and some while later a word for what came of it.
+    fn act_late(&mut self, now: Timestamp) -> Vec<Event> {
+        let resumed = self.resume();
+        if now.as_second() % 86_400 >= (14 * 60 + 17) * 60 {
+            // From then on they stay open.
+            self.urgent = 0;
+            return resumed;
+        }
+        if !resumed.is_empty() || may_begin(now) {
+            self.next = now + SignedDuration::from_secs(5);
+            return resumed;
+        }
+        self.urgent -= 1;
+        let wait = 5_000 + self.rng.below(10_000);
+        self.next = now + SignedDuration::from_millis(i64::try_from(wait).unwrap_or(0));
+        if self.urgent > 0 { self.push() } else { self.override_window() }
     }
 
     /// A commit on the tip; at times one that diverges from it.

@@ -17,6 +17,7 @@ mod full;
 mod given;
 mod host;
 mod images;
+mod past;
 mod promotion;
 mod providers;
 mod registry;

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that prints what it measured")]
 
 mod clock;
+mod decisions;
 mod document;
 mod engine;
 mod history;
@@ -21,7 +22,9 @@ mod process;
 mod proxy;
 mod push;
 mod push_body;
+mod reads;
 mod registry;
+mod rollouts;
 mod row;
 mod settings;
 mod simulator;
@@ -45,7 +48,10 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench { name: "intake", run: intake::run },
     Bench { name: "push", run: push::run },
+    Bench { name: "rollouts", run: rollouts::run },
+    Bench { name: "decisions", run: decisions::run },
     Bench { name: "history", run: history::run },
+    Bench { name: "reads", run: reads::run },
     Bench { name: "idle", run: idle::run },
     Bench { name: "registry", run: registry::run },
     Bench { name: "proxy", run: proxy::run },

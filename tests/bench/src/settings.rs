@@ -17,10 +17,10 @@ pub(crate) struct Arguments {
     /// What to measure; without names, everything.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// Events of history, and of the intake's memory.
+    /// Events of history, of what is read in it, and of the intake's memory.
     #[arg(long, default_value_t = 100_000)]
     pub(crate) events: u64,
-    /// Pushes for the overhead.
+    /// Pushes for the overhead, and rollouts.
     #[arg(long, default_value_t = 200)]
     pub(crate) pushes: u32,
     /// Seeds for the simulator.
@@ -103,8 +103,8 @@ impl Settings {
     /// When, where and how a bench was run, for the document.
     pub(crate) fn circumstances(&self, bench: &str) -> [String; 3] {
         let amount = match bench {
-            "intake" | "history" => format!(" --events {}", self.events),
-            "push" => format!(" --pushes {}", self.pushes),
+            "intake" | "history" | "reads" => format!(" --events {}", self.events),
+            "push" | "rollouts" => format!(" --pushes {}", self.pushes),
             "simulator" => format!(" --seeds {}", self.seeds),
             "registry" => format!(" --layer {}", self.layer >> 20),
             "lambda" => format!(" --starts {}", self.starts),

@@ -61,8 +61,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// Compiles the service, starts the host, clones its repository.
     pub(crate) fn set(settings: &Settings) -> Result<Self> {
+        Self::set_with(settings, "")
+    }
+
+    /// With more configuration of its environment.
+    pub(crate) fn set_with(settings: &Settings, more: &str) -> Result<Self> {
         let folder = TempDir::with_prefix("longshore-bench-")?;
-        fs::write(folder.path().join("longshore.toml"), CONFIG)?;
+        fs::write(folder.path().join("longshore.toml"), format!("{CONFIG}{more}"))?;
         let host = Host::start(settings, folder.path(), None)?;
         let credential = STANDARD.encode(format!("{TOKEN_USER}:{}", host.token));
         let clone = folder.path().join("work");

@@ -121,10 +121,14 @@ fn readable((seq, event): (u64, Result<Event, Failure>)) -> Option<Recorded> {
 }
 
 fn units(conn: &Connection, function: Option<&str>, limit: usize) -> Result<Vec<Unit>, Failure> {
-    let sql = format!(
-        "SELECT function, unit, {UNIT} FROM unit WHERE ?1 IS NULL OR function = ?1 ORDER BY function, unit LIMIT ?2"
-    );
-    list(conn, &sql, params![function, int(limit as u64)], |row| {
+    let limit = int(limit as u64);
+    // Only a condition that is there finds its place in the index: units are as many as changes ever were.
+    let (which, given): (_, Vec<&dyn ToSql>) = match &function {
+        Some(function) => ("WHERE function = ?2", vec![&limit, function]),
+        None => ("", vec![&limit]),
+    };
+    let sql = format!("SELECT function, unit, {UNIT} FROM unit {which} ORDER BY function, unit LIMIT ?1");
+    list(conn, &sql, &given, |row| {
         Ok(Unit { function: row.get(0)?, unit: row.get(1)?, row: rows::unit(row, 2)? })
     })
 }
