@@ -327,6 +327,7 @@ impl Change {
             reasons: Vec::new(),
             inputs: Vec::new(),
             proof: None,
+            manifests_ref: None,
             expires_at: None,
             override_window: None,
         }
