@@ -41,9 +41,10 @@ pub(crate) fn read(
 ) -> Option<Cluster> {
     let text = |name| keys.has(name).then(|| keys.parsed(name, rules::line));
     let (context, file, eks) = (text("context"), text("kubeconfig"), text("eks"));
-    let namespace = match keys.has("namespace") {
-        true => keys.parsed("namespace", namespace),
-        false => environment.map(ToString::to_string),
+    let namespace = if keys.has("namespace") {
+        keys.parsed("namespace", namespace)
+    } else {
+        environment.map(ToString::to_string)
     };
     let registry = keys.has("registry").then(|| keys.parsed("registry", registry));
     let fault = |key: &str, message: String| keys.note(key, Wrong::new(Code::InvalidCluster, message));

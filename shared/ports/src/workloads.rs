@@ -145,7 +145,6 @@ pub enum Progress {
 
 impl Progress {
     /// Nothing is left to do.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub fn is_settled(&self) -> bool {
         *self == Self::Settled
     }
