@@ -140,9 +140,10 @@ fn rolls(
             }
             let settled_at = *rollout.ready_at.get_or_insert(now) + span(context.environment.settle_ms);
             let settled = context.seen.running.progress == Progress::Settled;
-            match settled && now >= settled_at && !is_held(context, &rollout) {
-                true => arrived(context, decided, &rollout),
-                false => wait(context, decided, rollout).wake(settled_at.max(now)),
+            if settled && now >= settled_at && !is_held(context, &rollout) {
+                arrived(context, decided, &rollout)
+            } else {
+                wait(context, decided, rollout).wake(settled_at.max(now))
             }
         }
         Some(Phase::Failed) => back(context, decided, rollout, reason("it cannot run", new)),

@@ -135,7 +135,8 @@ impl Api {
     pub(crate) async fn create(&self, object: &Object) -> Result<Written, KubeError> {
         let resource = self.resource(object.api_version(), object.kind()).await?;
         let path = self.path(object.api_version(), &resource.plural);
-        let path = format!("{path}?fieldManager={MANAGER}");
+        // A field that no schema has is refused by each apply: so it is here, and not by the second release.
+        let path = format!("{path}?fieldManager={MANAGER}&fieldValidation=Strict");
         let asked = Asked { verb: "create", api_version: object.api_version(), plural: &resource.plural };
         let body = object.0.to_string().into_bytes();
         let answer = self.ask(asked, request(Method::POST, &path, Some("application/json"), body)).await?;

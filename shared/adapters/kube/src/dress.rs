@@ -62,7 +62,7 @@ pub(crate) fn mark_owner(object: &mut Object, workload: &Workload) {
 fn run_as(object: &mut Object, workload: &Workload, wanted: &Wanted<'_>) {
     let release = wanted.release.release.to_string();
     object.set_label(mark::RELEASE, &release);
-    object.set_annotation(mark::DIGEST, &wanted.release.image.digest.to_string());
+    object.set_annotation(mark::DIGEST, wanted.release.image.digest.as_ref());
     let path = object.template_path().unwrap_or_default();
     let labels = [path, &["metadata", "labels"]].concat();
     object.set(&labels, mark::ENVIRONMENT, workload.environment.as_str().into());
@@ -132,8 +132,8 @@ fn leave_replicas(objects: &mut [Object]) {
         .collect();
     for object in objects {
         let is_governed = governed.iter().any(|(kind, name)| kind == object.kind() && name == object.name());
-        if is_governed && let Some(spec) = object.at(&["spec"]).as_object_mut() {
-            spec.remove("replicas");
+        if is_governed {
+            object.leave_replicas();
         }
     }
 }

@@ -163,6 +163,8 @@ impl Status {
             }
             403 => KubeError::Forbidden { said, rule: rule(verb, group, resource) },
             404 => KubeError::Missing { said },
+            // It answers so where the object has a field that its schema has not.
+            500 if said.contains("failed to create typed patch object") => KubeError::Refused { said },
             // Changed meanwhile, expired, too many, or the server's own trouble.
             409 | 410 | 429 | 500.. => KubeError::Silent { said: format!("answers {}: {said}", self.code) },
             _ => KubeError::Refused { said },

@@ -49,7 +49,9 @@ fn flatten(document: Value, objects: &mut Vec<Object>) {
         Value::Null => {}
         Value::Object(mut list) if is_list && list.get("items").is_some_and(Value::is_array) => {
             if let Some(Value::Array(items)) = list.remove("items") {
-                items.into_iter().for_each(|item| flatten(item, objects));
+                for item in items {
+                    flatten(item, objects);
+                }
             }
         }
         document => objects.push(Object(document)),

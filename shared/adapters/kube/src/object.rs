@@ -132,6 +132,13 @@ impl Object {
         value
     }
 
+    /// Says nothing of the number of instances.
+    pub(crate) fn leave_replicas(&mut self) {
+        if let Some(spec) = self.0.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("replicas");
+        }
+    }
+
     /// What was wished last of whoever wrote it: (generation, step); (0, 0) for an object that was never ours.
     pub(crate) fn pair(&self) -> (u64, u32) {
         let generation = self.annotation(mark::GENERATION).and_then(|text| text.parse().ok());

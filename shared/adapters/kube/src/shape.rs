@@ -73,8 +73,7 @@ pub(crate) fn shape(
         main,
         mode: Mode::Selector,
     };
-    let pods =
-        plan.objects[main].template().map(|template| Object(template.clone())).unwrap_or(Object(Value::Null));
+    let pods = plan.objects[main].template().map_or(Object(Value::Null), |template| Object(template.clone()));
     plan.traffic = Some(Traffic::of(&plan.objects, &pods.texts("/metadata/labels")));
     let mut shape = match candidate {
         Some(candidate) => {
@@ -239,7 +238,11 @@ impl Plan<'_> {
         }
         objects.sort_by_key(order);
         let mut inventory = self.running.inventory();
-        inventory.values_mut().for_each(|wanted| *wanted = false);
+        // One that an older wish made after a newer one had been there is not in it.
+        inventory.extend(self.running.candidates.iter().map(|one| (one.reference(), false)));
+        for wanted in inventory.values_mut() {
+            *wanted = false;
+        }
         inventory.extend(objects.iter().chain([&main]).map(|object| (object.reference(), true)));
         main.set_annotation(mark::WEIGHTS, &serde_json::json!(weights).to_string());
         main.set_annotation(mark::MODE, self.mode.name());

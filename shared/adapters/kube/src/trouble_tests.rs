@@ -6,7 +6,8 @@ fn now() -> Timestamp {
     "2026-12-01T12:00:00Z".parse().unwrap()
 }
 
-fn pod(created: &str, container: Value) -> Object {
+fn pod(created: &str, container: impl Into<Value>) -> Object {
+    let container = container.into();
     Object(json!({
         "metadata": {"name": "web-1", "creationTimestamp": created},
         "status": {"containerStatuses": [container]},

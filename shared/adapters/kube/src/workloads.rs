@@ -1,7 +1,8 @@
 //! The port [`Workloads`] on clusters.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -106,8 +107,14 @@ impl Workloads for KubeWorkloads {
         };
         let operation = || format!("apply {workload} to the namespace {}", place.api.namespace);
         let wanted = self.wanted(place, desired).await?;
+        let pair = (desired.generation, desired.step);
+        let write = Write { api: &place.api, workload, pair, made: Mutex::default() };
         for _ in 0..TRIES {
-            let done = self.converge(&place.api, desired, &wanted).await;
+            let done = self.converge(&write, desired, &wanted).await;
+            let is_newer = |error: &KubeError| matches!(error, KubeError::Newer { generation, step, .. } if (*generation, *step) > pair);
+            if done.as_ref().is_err_and(is_newer) {
+                write.take_back().await;
+            }
             if done.map_err(|error| error.into_port(operation()))? {
                 return Ok(());
             }
@@ -158,16 +165,20 @@ impl KubeWorkloads {
     }
 
     /// Writes the next shape. False when something changed meanwhile: it has to be looked at again.
-    async fn converge(&self, api: &Api, desired: &Desired, wanted: &[Wanted<'_>]) -> Result<bool, KubeError> {
+    async fn converge(
+        &self,
+        write: &Write<'_>,
+        desired: &Desired,
+        wanted: &[Wanted<'_>],
+    ) -> Result<bool, KubeError> {
+        let (api, pair) = (write.api, write.pair);
         let running = find(api, &desired.workload).await?;
         let wish = fingerprint(desired);
         fence(desired, &running, &wish)?;
-        let pair = (desired.generation, desired.step);
         let shape = shape(desired, wanted, &running, self.clock.now())?;
         let Shape { objects, main, drain, remove, inventory } = shape;
-        let write = Write { api, workload: &desired.workload, pair };
         let Some(mut main) = main else {
-            let mut record = self.record(desired, &running, &running.inventory());
+            let mut record = record_with(desired, &running, &running.inventory());
             say(&mut record, pair, &wish);
             record.set_annotation(mark::WISHED, "{}");
             write.write(record, running.record).await?;
@@ -216,26 +227,27 @@ impl KubeWorkloads {
             let text = Shape::inventory_text(&known);
             return Ok(matches!(api.annotate(main, &[(mark::INVENTORY, &text)]).await?, Written::Done));
         }
-        let record = self.record(desired, running, &known);
+        let record = record_with(desired, running, &known);
         let pair = running.pair();
-        Write { api, workload: &desired.workload, pair }.write(record, running.record.clone()).await?;
+        let write = Write { api, workload: &desired.workload, pair, made: Mutex::default() };
+        write.write(record, running.record.clone()).await?;
         Ok(true)
     }
+}
 
-    /// What remembers a workload of which nothing runs, as it is, with another inventory.
-    fn record(&self, desired: &Desired, running: &Running, inventory: &BTreeMap<ObjectRef, bool>) -> Object {
-        let of = record_of(&desired.workload);
-        let mut record = Object(json!({"apiVersion": of.api_version, "kind": of.kind}));
-        record.set_name(&of.name);
-        mark_owner(&mut record, &desired.workload);
-        for key in [mark::GENERATION, mark::STEP, mark::WISH, mark::WISHED] {
-            if let Some(value) = running.record.as_ref().and_then(|record| record.annotation(key)) {
-                record.set_annotation(key, value);
-            }
+/// What remembers a workload of which nothing runs, as it is, with another inventory.
+fn record_with(desired: &Desired, running: &Running, inventory: &BTreeMap<ObjectRef, bool>) -> Object {
+    let of = record_of(&desired.workload);
+    let mut record = Object(json!({"apiVersion": of.api_version, "kind": of.kind}));
+    record.set_name(&of.name);
+    mark_owner(&mut record, &desired.workload);
+    for key in [mark::GENERATION, mark::STEP, mark::WISH, mark::WISHED] {
+        if let Some(value) = running.record.as_ref().and_then(|record| record.annotation(key)) {
+            record.set_annotation(key, value);
         }
-        record.set_annotation(mark::INVENTORY, &Shape::inventory_text(inventory));
-        record
     }
+    record.set_annotation(mark::INVENTORY, &Shape::inventory_text(inventory));
+    record
 }
 
 impl Running {
@@ -329,7 +341,10 @@ fn fingerprint(desired: &Desired) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Refuses a wish that is older than what was applied, or another under the same generation and step.
@@ -356,6 +371,8 @@ struct Write<'a> {
     api: &'a Api,
     workload: &'a Workload,
     pair: (u64, u32),
+    /// What was not there before.
+    made: Mutex<Vec<ObjectRef>>,
 }
 
 impl Write<'_> {
@@ -371,7 +388,10 @@ impl Write<'_> {
             let Some(there) = found.take() else {
                 note_template(&mut object, None);
                 match self.api.create(&object).await? {
-                    Written::Done => return Ok(()),
+                    Written::Done => {
+                        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(of);
+                        return Ok(());
+                    }
                     Written::Stale => continue,
                     Written::Managed(fields) => return Err(managed(&of, &fields)),
                 }
@@ -384,7 +404,7 @@ impl Write<'_> {
                 Written::Stale => {}
                 // An autoscaler that the manifests do not have: the number is its own.
                 Written::Managed(fields) if fields.iter().all(|(field, _)| field == ".spec.replicas") => {
-                    leave_replicas(&mut object);
+                    object.leave_replicas();
                 }
                 Written::Managed(fields) => return Err(managed(&of, &fields)),
             }
@@ -420,6 +440,16 @@ impl Write<'_> {
             }
         }
         Err(KubeError::Silent { said: format!("changes {of} faster than it can be removed") })
+    }
+
+    /// A newer wish was written meanwhile, which knows nothing of what was made since: that goes.
+    async fn take_back(&self) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        for of in made {
+            if let Err(error) = self.remove_one(&of).await {
+                tracing::info!(object = %of, %error, "it stays");
+            }
+        }
     }
 
     /// That nobody else's object is touched, and none that a newer wish wrote.
@@ -470,11 +500,5 @@ fn keep_replicas(object: &mut Object, there: &Object) {
     let scales = matches!(object.kind(), "Deployment" | "StatefulSet");
     if let Some(now) = there.number("/spec/replicas").filter(|_| leaves && scales && there.owns(REPLICAS)) {
         object.set(&["spec"], "replicas", now.into());
-    }
-}
-
-fn leave_replicas(object: &mut Object) {
-    if let Some(spec) = object.at(&["spec"]).as_object_mut() {
-        spec.remove("replicas");
     }
 }

@@ -86,6 +86,9 @@ fn behind(name: &str, files: &Files) -> Vec<String> {
         format!("--tls-private-key-file={}", files.path(&format!("{name}.key"))),
         "--leader-elect=false".to_owned(),
         "--profiling=false".to_owned(),
+        // Many small things at once: what a cluster holds back to be spared is not what tests are for.
+        "--kube-api-qps=1000".to_owned(),
+        "--kube-api-burst=2000".to_owned(),
     ]);
     flags
 }

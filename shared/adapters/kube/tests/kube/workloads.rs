@@ -125,7 +125,7 @@ impl Yard {
     }
 }
 
-fn workload(environment: &str) -> Workload {
+pub(crate) fn workload(environment: &str) -> Workload {
     Workload {
         environment: EnvironmentName::new(environment).unwrap(),
         service: ServiceName::new("shop").unwrap(),
@@ -133,7 +133,7 @@ fn workload(environment: &str) -> Workload {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the cluster takes its time")]
-async fn a_while() {
+pub(crate) async fn a_while() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 

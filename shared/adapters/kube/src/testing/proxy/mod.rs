@@ -5,7 +5,7 @@
 mod answer;
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub enum Fault {
     Twice,
     /// Done, and answered so much later.
     Slow(Duration),
+    /// Done once [`FaultProxy::let_go`] is called for its namespace.
+    Held,
     /// Answered as the same question was before, and not asked. The first time there is nothing but the truth.
     Stale,
 }
@@ -76,6 +78,10 @@ struct Rule {
 #[derive(Default)]
 struct Script {
     rules: Vec<Rule>,
+    /// For each namespace, after how many of its writes a fault comes.
+    writes: HashMap<String, (usize, Fault)>,
+    /// Namespaces of which a request is held.
+    held: HashSet<String>,
     /// Faults that come by themselves, by a seed.
     weather: Option<u64>,
     asked: Vec<Asked>,
@@ -138,6 +144,21 @@ impl FaultProxy {
         self.script().rules.push(Rule { verb, resource, fault, always: true });
     }
 
+    /// The `number`-th write in this namespace, from now on and from 1, ends so. No rule is for it then.
+    pub fn nth_write(&self, namespace: &str, number: usize, fault: Fault) {
+        self.script().writes.insert(namespace.to_owned(), (number, fault));
+    }
+
+    /// Whether the write has come that [`FaultProxy::nth_write`] was told of.
+    pub fn has_come(&self, namespace: &str) -> bool {
+        !self.script().writes.contains_key(namespace)
+    }
+
+    /// The request that is held in this namespace goes on.
+    pub fn let_go(&self, namespace: &str) {
+        self.script().held.remove(namespace);
+    }
+
     /// From now on about one request in four meets a fault, whichever comes of the seed, unless a rule is for it.
     pub fn weather(&self, seed: u64) {
         self.script().weather = Some(seed);
@@ -152,6 +173,15 @@ impl FaultProxy {
     /// All requests since the last time, in the order in which their answers began.
     pub fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.script().asked)
+    }
+
+    /// The same of one namespace.
+    pub fn asked_in(&self, namespace: &str) -> Vec<Asked> {
+        let script = &mut *self.script();
+        let all = std::mem::take(&mut script.asked).into_iter();
+        let (found, others) = all.partition(|asked| asked.namespace == namespace);
+        script.asked = others;
+        found
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -201,6 +231,12 @@ impl FaultProxy {
                 tokio::time::sleep(late).await;
                 answer
             }
+            Some(Fault::Held) => {
+                while self.script().held.contains(&asked.namespace) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                self.passed_on(call, asked).await
+            }
             Some(Fault::Stale) => {
                 let before = self.script().read.get(&asked.path).cloned();
                 match before {
@@ -226,9 +262,21 @@ impl FaultProxy {
 }
 
 impl Script {
-    /// What the first rule says that is for this request, or the weather.
+    /// What comes with this write of its namespace, or what the first rule says that is for this request, or the weather.
     fn fault(&mut self, asked: &Asked) -> Option<Fault> {
-        self.ruled(asked).or_else(|| self.weathered())
+        let fault = self.counted(asked).or_else(|| self.ruled(asked)).or_else(|| self.weathered());
+        if fault == Some(Fault::Held) {
+            self.held.insert(asked.namespace.clone());
+        }
+        fault
+    }
+
+    fn counted(&mut self, asked: &Asked) -> Option<Fault> {
+        let (left, fault) = self.writes.get_mut(&asked.namespace).filter(|_| asked.is_write())?;
+        *left -= 1;
+        let fault = (*left == 0).then_some(*fault)?;
+        self.writes.remove(&asked.namespace);
+        Some(fault)
     }
 
     fn weathered(&mut self) -> Option<Fault> {

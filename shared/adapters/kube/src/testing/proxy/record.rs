@@ -73,6 +73,11 @@ impl Asked {
         asked.verb = verb(method, !name.is_empty(), query.split('&').any(|one| one == "watch=true"));
         asked
     }
+
+    /// Whether it asks for a change.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb, "get" | "list" | "watch")
+    }
 }
 
 fn plain(method: &Method) -> &'static str {
