@@ -7,8 +7,7 @@ use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use longshore_console::{Caller, Refused, Reply, caller, opens};
-use longshore_ports::Secret;
-use sha2::{Digest as _, Sha256};
+use longshore_ports::{BlobRef, Secret};
 
 use super::routes::{Problem, response};
 use super::system::System;
@@ -40,8 +39,8 @@ pub(super) async fn need_token_or_pull(
 /// What clusters pull images with: it reads the registry, and nothing else. Made from the host's token, so that it need not be
 /// kept; the token cannot be told from it.
 pub(super) fn pull_password(token: &Secret) -> Secret {
-    let digest = Sha256::digest([b"longshore pull\n", token.expose()].concat());
-    Secret::new(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes())
+    let made = BlobRef::of(&[b"longshore pull\n", token.expose()].concat());
+    Secret::new(made.0.hex())
 }
 
 /// The same, or a person's token; who it is goes with the request.

@@ -48,12 +48,13 @@ pub(crate) struct Stage<'a> {
 
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
-        let down = common::longshore(self.folder.path(), &["down"]).output();
+        let _ = common::longshore(self.folder.path(), &["down"]).output();
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            eprintln!("the host's log:\n{log}\n{down:?}");
+            // For whoever wants to know why.
+            let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+            let _ = std::io::stderr().write_all(&log);
         }
     }
 }
@@ -202,9 +203,10 @@ fn up(folder: &Path) -> (Child, Ready) {
 }
 
 fn config(listen: SocketAddr, kubeconfig: &Path) -> String {
+    let kubeconfig = kubeconfig.display();
     let cluster = |namespace: &str| {
         format!(
-            "[environment.cluster]\nkubeconfig = {kubeconfig:?}\nnamespace = \"{namespace}\"\nregistry = \"{listen}\"\n"
+            "[environment.cluster]\nkubeconfig = \"{kubeconfig}\"\nnamespace = \"{namespace}\"\nregistry = \"{listen}\"\n"
         )
     };
     format!(

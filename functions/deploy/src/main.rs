@@ -10,6 +10,7 @@ use longshore_frame::lambda::{main as run_main, run};
 fn main() -> ExitCode {
     run_main(async {
         let stack = LambdaStack::open()?;
-        run(lambda::deploy(&stack)?, stack.frame()?).await
+        // Its state is large.
+        Box::pin(run(lambda::deploy(&stack)?, stack.frame()?)).await
     })
 }

@@ -1,7 +1,6 @@
 //! The port [`Workloads`] on clusters.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -10,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use longshore_events::{EnvironmentName, ImageRef};
 use longshore_ports::{BlobRef, Blobs, Clock, Desired, Observed, PortError, Secret, Workload, Workloads};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::api::{Api, Written};
 use crate::dress::{Wanted, mark_owner};
@@ -67,7 +65,7 @@ impl Place {
         let (user, password) = own.login.as_ref()?;
         let auth = BASE64_STANDARD.encode([user.as_bytes(), b":", password.expose()].concat());
         let logins = json!({"auths": {own.host.clone(): {"auth": auth}}}).to_string();
-        let name = format!("{}-pull-{}", workload.service, &hex(&Sha256::digest(&logins))[..8]);
+        let name = format!("{}-pull-{}", workload.service, &sha256(&logins)[..8]);
         Some(Object(json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -337,14 +335,12 @@ async fn events(api: &Api, pod: &str) -> Result<String, KubeError> {
 
 /// A wish, by its SHA-256.
 fn fingerprint(desired: &Desired) -> String {
-    hex(&Sha256::digest(serde_json::to_vec(&desired.releases).unwrap_or_default()))
+    sha256(serde_json::to_vec(&desired.releases).unwrap_or_default())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// The SHA-256 of a text, in hexadecimal digits.
+fn sha256(text: impl AsRef<[u8]>) -> String {
+    BlobRef::of(text.as_ref()).0.hex().to_owned()
 }
 
 /// Refuses a wish that is older than what was applied, or another under the same generation and step.
@@ -476,7 +472,7 @@ impl Write<'_> {
 /// Says with which of the object's generations its pods' template comes.
 fn note_template(object: &mut Object, there: Option<&Object>) {
     let Some(template) = object.template() else { return };
-    let template = hex(&Sha256::digest(template.to_string()));
+    let template = sha256(template.to_string());
     let before = there.filter(|there| there.annotation(mark::TEMPLATE) == Some(&template));
     let since = match (before.and_then(|before| before.annotation(mark::TEMPLATE_SINCE)), there) {
         (Some(since), _) => since.to_owned(),

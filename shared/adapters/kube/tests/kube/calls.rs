@@ -39,7 +39,6 @@ async fn deploy(unit: &Unit, release: u64) -> (Vec<Asked>, usize) {
     (unit.ground.proxy.asked(), looks)
 }
 
-#[expect(clippy::disallowed_methods, reason = "so does the function")]
 async fn a_second() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
 }

@@ -180,7 +180,6 @@ async fn overtaken(ground: Arc<Ground>, namespace: String, number: usize, older:
     unit.only(last, (3, 1)).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the cluster takes its time")]
 async fn soon(done: impl Future<Output = ()>) {
     let _ = tokio::time::timeout(Duration::from_secs(12), done).await;
 }

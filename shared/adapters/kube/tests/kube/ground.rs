@@ -40,7 +40,6 @@ pub(crate) struct Unit {
     pub(crate) looks: KubeWorkloads,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the cluster takes its time")]
 pub(crate) async fn a_while() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }

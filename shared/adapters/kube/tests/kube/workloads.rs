@@ -132,7 +132,6 @@ pub(crate) fn workload(environment: &str) -> Workload {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the cluster takes its time")]
 pub(crate) async fn a_while() {
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
