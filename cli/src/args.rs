@@ -377,7 +377,7 @@ pub struct ApproveArgs {
     /// Until when it counts, as 2026-12-31T12:00:00Z; without it, as long as the environment's `approval_valid` says.
     #[arg(long, value_name = "TIME", requires = "what")]
     pub until: Option<jiff::Timestamp>,
-    /// Begin although the environment is outside of its windows or frozen: for who may (`overrides` of [[person]]).
+    /// Begin although the environment is outside of its windows or frozen: for who may (`overrides` under `[[person]]`).
     #[arg(long, requires_all = ["what", "why"])]
     pub override_window: bool,
 }
