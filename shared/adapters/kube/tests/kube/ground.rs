@@ -16,11 +16,14 @@ use longshore_ports::{
     Progress, RunSpec, Workload, Workloads as _,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::workloads::{Machine, Memory};
 
 /// Looks are bounded, so that what never gets there fails the test.
 const LOOKS: usize = 300;
+/// So many stories are told at once.
+const AT_ONCE: usize = 32;
 /// Of what only says that it runs.
 pub(crate) const IMAGE: &str = "registry.example/shop";
 
@@ -30,6 +33,8 @@ pub(crate) struct Ground {
     pub(crate) proxy: FaultProxy,
     client: Client,
     blobs: Arc<Memory>,
+    /// For what many want: more at once than that, and a slow machine answers none of them in time.
+    pub(crate) room: Semaphore,
 }
 
 /// A service in a namespace of its own.
@@ -53,7 +58,7 @@ impl Ground {
         let cluster = Cluster::kwok(nodes).await?;
         let proxy = FaultProxy::start(&cluster).await;
         let client = connect(Some(&cluster.kubeconfig()), None).await.unwrap().client;
-        Some(Arc::new(Self { cluster, proxy, client, blobs: Arc::default() }))
+        Some(Arc::new(Self { cluster, proxy, client, blobs: Arc::default(), room: Semaphore::new(AT_ONCE) }))
     }
 
     /// What is there, as whoever may see everything.
