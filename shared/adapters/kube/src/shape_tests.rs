@@ -192,6 +192,24 @@ fn a_candidate_that_is_taken_back_leaves_the_running_release_untouched() {
 }
 
 #[test]
+fn a_candidate_that_a_killed_writer_made_too_late_goes_though_nothing_knows_of_it() {
+    let mut overtaken = started(WEB);
+    overtaken.apply((5, 1), &[at(release(3, 0), 100), at(release(5, 0), 0)], WEB);
+    overtaken.settle();
+    let late = overtaken.get("Deployment", "web-r5").clone();
+    let mut cluster = started(WEB);
+    cluster.objects.insert(late.reference(), late);
+    assert_eq!(cluster.progress(), Progress::Again);
+    cluster.apply((6, 1), &[release(3, 100)], WEB);
+    assert_eq!(cluster.progress(), Progress::Working, "it drains");
+    cluster.now += SignedDuration::from_secs(5);
+    assert_eq!(cluster.progress(), Progress::Again);
+    cluster.apply((6, 1), &[release(3, 100)], WEB);
+    assert_eq!(cluster.progress(), Progress::Settled);
+    assert!(!cluster.names().iter().any(|name| name.ends_with("-r5")), "{:?}", cluster.names());
+}
+
+#[test]
 fn without_a_route_the_service_s_selector_keeps_a_candidate_without_traffic() {
     let mut cluster = started(WEB);
     assert_eq!(cluster.selector(), json!({"app": "web"}));

@@ -15,42 +15,98 @@ use crate::ground::{Ground, Unit};
 /// Releases with their weights.
 type Wish = &'static [(u64, u8)];
 
-/// One wish after another: release 2 wins.
-const WINS: &[Wish] =
-    &[&[(1, 100)], &[(1, 100), (2, 0)], &[(1, 50), (2, 50)], &[(1, 0), (2, 100)], &[(2, 100)]];
-/// The same, and it is taken back.
-const TAKEN_BACK: &[Wish] = &[&[(1, 100)], &[(1, 100), (2, 0)], &[(1, 50), (2, 50)], &[(1, 100)]];
-
-/// Tells the story in the unit's namespace, to its end.
-async fn tell(unit: &Unit, story: &[Wish]) {
-    for (generation, wish) in (1..).zip(story) {
-        let releases = unit.shops(wish).await;
-        unit.reach((generation, 1), &releases).await;
-    }
-    let last = story[story.len() - 1][0].0;
-    let generation = u64::try_from(story.len()).unwrap();
-    unit.only(last, (generation, 1)).await;
+/// Wishes, one after another.
+#[derive(Clone, Copy)]
+struct Story {
+    name: &'static str,
+    wishes: &'static [Wish],
+    /// Whether a route shares the traffic.
+    routed: bool,
+    /// The writers of the wishes before are killed in another story, which begins in the same way.
+    from: usize,
+    /// Of so many writes one is the last.
+    every: usize,
 }
 
-/// How many writes each wish of a story takes when nothing goes wrong.
-async fn writes_of(ground: &Arc<Ground>, name: &str, story: &[Wish]) -> Vec<usize> {
-    let unit = ground.unit(name).await;
-    let mut writes = Vec::new();
-    for (generation, wish) in (1..).zip(story) {
-        let releases = unit.shops(wish).await;
-        unit.reach((generation, 1), &releases).await;
-        writes.push(ground.proxy.asked_in(name).iter().filter(|asked| asked.is_write()).count());
-    }
-    writes
-}
+/// Release 2 wins.
+const WINS: Story = Story {
+    name: "wins",
+    wishes: &[&[(1, 100)], &[(1, 100), (2, 0)], &[(1, 50), (2, 50)], &[(1, 0), (2, 100)], &[(2, 100)]],
+    routed: false,
+    from: 0,
+    every: 1,
+};
+
+/// It is taken back.
+const TAKEN_BACK: Story = Story {
+    name: "back",
+    wishes: &[&[(1, 100)], &[(1, 100), (2, 0)], &[(1, 50), (2, 50)], &[(1, 100)]],
+    routed: false,
+    from: 3,
+    every: 1,
+};
+
+/// All of it goes, and another release comes.
+const ENDS: Story =
+    Story { name: "ends", wishes: &[&[(1, 100)], &[], &[(2, 100)]], routed: false, from: 1, every: 1 };
+
+/// Release 2 wins by the weights of a route.
+const ROUTED: Story = Story { name: "routed", routed: true, from: 1, every: 6, ..WINS };
+
+/// A third release takes the place of the second beside the first, and wins.
+const THIRD: Story = Story {
+    name: "third",
+    wishes: &[&[(1, 100)], &[(1, 50), (2, 50)], &[(1, 50), (3, 50)], &[(3, 100)]],
+    routed: false,
+    from: 2,
+    every: 6,
+};
 
 /// Every so many writes one writer is killed before it, besides the one that is killed after the write before it: the cluster is
 /// the same for both.
-const BEFORE: usize = 4;
+const BEFORE: usize = 8;
+
+impl Story {
+    /// Tells it in the unit's namespace, to its end.
+    async fn tell(self, unit: &Unit) {
+        for (generation, wish) in (1..).zip(self.wishes) {
+            let releases = unit.shops(wish).await;
+            unit.reach((generation, 1), &releases).await;
+        }
+        let last = self.wishes[self.wishes.len() - 1][0].0;
+        unit.only(last, (u64::try_from(self.wishes.len()).unwrap(), 1)).await;
+    }
+
+    /// The numbers of the writes at which it is worth ending, when nothing goes wrong.
+    async fn writes(self, ground: Arc<Ground>) -> (Self, Vec<usize>) {
+        let unit = Unit { routed: self.routed, ..ground.unit(self.name).await };
+        let (mut from, mut to) = (0, 0);
+        for (at, wish) in self.wishes.iter().enumerate() {
+            if at == self.from {
+                from = to;
+            }
+            let releases = unit.shops(wish).await;
+            unit.reach((u64::try_from(at).unwrap() + 1, 1), &releases).await;
+            to += ground.proxy.asked_in(self.name).iter().filter(|asked| asked.is_write()).count();
+        }
+        assert!(to > from + 5, "{}: {from} to {to}", self.name);
+        (self, (from + 1..=to).step_by(self.every).collect())
+    }
+
+    /// Whether it had so many writes that it met its fault.
+    async fn killed(self, ground: Arc<Ground>, namespace: String, number: usize, fault: Fault) -> bool {
+        let _room = ground.room.acquire().await.unwrap();
+        let unit = Unit { routed: self.routed, ..ground.unit(&namespace).await };
+        ground.proxy.nth_write(&namespace, number, fault);
+        self.tell(&unit).await;
+        ground.proxy.has_come(&namespace)
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_may_be_killed_at_any_write_and_one_that_was_overtaken_changes_nothing() {
-    let Some(ground) = Ground::start(10).await else { return };
+    let Some(ground) = Ground::start(12).await else { return };
+    ground.know_routes().await;
     tokio::join!(
         what_a_killed_writer_leaves_the_next_one_mends(&ground),
         foul_weather_delays_and_changes_nothing(&ground),
@@ -59,29 +115,16 @@ async fn a_writer_may_be_killed_at_any_write_and_one_that_was_overtaken_changes_
 }
 
 async fn what_a_killed_writer_leaves_the_next_one_mends(ground: &Arc<Ground>) {
-    let (wins, back) = tokio::join!(writes_of(ground, "wins", WINS), writes_of(ground, "back", TAKEN_BACK));
+    let stories = [WINS, TAKEN_BACK, ENDS, ROUTED, THIRD];
+    let clean = stories.into_iter().map(|story| story.writes(ground.clone())).collect::<JoinSet<_>>();
     let mut all = JoinSet::new();
-    // How the second story begins is the first one's beginning.
-    let begins = wins[..3].iter().sum::<usize>();
-    let stories = [("wins", WINS, 0, wins.iter().sum()), ("back", TAKEN_BACK, begins, begins + back[3])];
-    for (name, story, from, to) in stories {
-        assert!(to > from + 5, "{name}: {wins:?} {back:?}");
-        for number in from + 1..=to {
-            all.spawn(killed(
-                ground.clone(),
-                format!("{name}-after-{number}"),
-                story,
-                number,
-                Fault::CutAfter,
-            ));
+    for (story, numbers) in clean.join_all().await {
+        for number in numbers {
+            let name = format!("{}-after-{number}", story.name);
+            all.spawn(story.killed(ground.clone(), name, number, Fault::CutAfter));
             if number % BEFORE == 1 {
-                all.spawn(killed(
-                    ground.clone(),
-                    format!("{name}-before-{number}"),
-                    story,
-                    number,
-                    Fault::Cut,
-                ));
+                let name = format!("{}-before-{number}", story.name);
+                all.spawn(story.killed(ground.clone(), name, number, Fault::Cut));
             }
         }
     }
@@ -91,27 +134,18 @@ async fn what_a_killed_writer_leaves_the_next_one_mends(ground: &Arc<Ground>) {
     assert!(count * 10 >= came.len() * 9, "{count} of {}", came.len());
 }
 
-/// Whether the story had so many writes that it met its fault.
-async fn killed(ground: Arc<Ground>, namespace: String, story: &[Wish], number: usize, fault: Fault) -> bool {
-    let unit = ground.unit(&namespace).await;
-    ground.proxy.nth_write(&namespace, number, fault);
-    tell(&unit, story).await;
-    ground.proxy.has_come(&namespace)
-}
-
 async fn foul_weather_delays_and_changes_nothing(ground: &Arc<Ground>) {
     let proxy = FaultProxy::start(&ground.cluster).await;
     let mut all = Vec::new();
-    for number in 1..=4 {
-        for (name, story) in [("wins", WINS), ("back", TAKEN_BACK)] {
-            let namespace = format!("{name}-weather-{number}");
-            all.push((ground.unit_by(&namespace, proxy.kubeconfig(), proxy.kubeconfig()).await, story));
-        }
+    for story in [WINS, TAKEN_BACK, ENDS] {
+        let namespace = format!("{}-weather", story.name);
+        let unit = ground.unit_by(&namespace, proxy.kubeconfig(), proxy.kubeconfig()).await;
+        all.push((unit, story));
     }
     proxy.weather(7);
     let mut told = JoinSet::new();
     for (unit, story) in all {
-        told.spawn(async move { tell(&unit, story).await });
+        told.spawn(async move { story.tell(&unit).await });
     }
     told.join_all().await;
     let asked = proxy.asked();
@@ -152,6 +186,7 @@ async fn a_writer_that_was_overtaken_is_refused_at_each_write(ground: &Arc<Groun
 }
 
 async fn overtaken(ground: Arc<Ground>, namespace: String, number: usize, older: Wish, newer: Wish) {
+    let _room = ground.room.acquire().await.unwrap();
     let unit = ground.unit(&namespace).await;
     unit.reach((1, 1), &unit.shops(&[(1, 100)]).await).await;
     let (older, last) = (unit.shops(older).await, newer[0].0);
@@ -167,6 +202,7 @@ async fn overtaken(ground: Arc<Ground>, namespace: String, number: usize, older:
             namespace: namespace.clone(),
             writes: ground.workloads(&direct, &namespace).await,
             looks: ground.workloads(&direct, &namespace).await,
+            routed: false,
         };
         // The older one waits no longer than that for an answer.
         soon(other.reach((3, 1), &newer)).await;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::Request;
 use kube::Client;
 use longshore_events::{Digest, EnvironmentName, ImageName, ImageRef, ServiceName};
@@ -15,11 +16,14 @@ use longshore_ports::{
     Progress, RunSpec, Workload, Workloads as _,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::workloads::{Machine, Memory};
 
 /// Looks are bounded, so that what never gets there fails the test.
 const LOOKS: usize = 300;
+/// So many stories are told at once.
+const AT_ONCE: usize = 32;
 /// Of what only says that it runs.
 pub(crate) const IMAGE: &str = "registry.example/shop";
 
@@ -29,6 +33,8 @@ pub(crate) struct Ground {
     pub(crate) proxy: FaultProxy,
     client: Client,
     blobs: Arc<Memory>,
+    /// For what many want: more at once than that, and a slow machine answers none of them in time.
+    pub(crate) room: Semaphore,
 }
 
 /// A service in a namespace of its own.
@@ -38,6 +44,8 @@ pub(crate) struct Unit {
     /// What it is told goes this way, and what is looked at, that.
     pub(crate) writes: KubeWorkloads,
     pub(crate) looks: KubeWorkloads,
+    /// Whether its releases have a route, and a password.
+    pub(crate) routed: bool,
 }
 
 pub(crate) async fn a_while() {
@@ -49,7 +57,7 @@ impl Ground {
         let cluster = Cluster::kwok(nodes).await?;
         let proxy = FaultProxy::start(&cluster).await;
         let client = connect(Some(&cluster.kubeconfig()), None).await.unwrap().client;
-        Some(Arc::new(Self { cluster, proxy, client, blobs: Arc::default() }))
+        Some(Arc::new(Self { cluster, proxy, client, blobs: Arc::default(), room: Semaphore::new(AT_ONCE) }))
     }
 
     /// What is there, as whoever may see everything.
@@ -70,6 +78,13 @@ impl Ground {
         while self.get(&account).await.is_none() {
             a_while().await;
         }
+    }
+
+    /// Has the API server know routes.
+    pub(crate) async fn know_routes(&self) {
+        self.cluster.apply(HTTP_ROUTES).await.unwrap();
+        let wait = "wait --for=condition=Established crd/httproutes.gateway.networking.k8s.io --timeout=30s";
+        self.kubectl(wait).await;
     }
 
     pub(crate) async fn kubectl(&self, words: &str) -> String {
@@ -100,7 +115,7 @@ impl Ground {
     pub(crate) async fn unit_of(self: &Arc<Self>, namespace: &str, writes: &Path, looks: &Path) -> Unit {
         let writes = self.workloads(writes, namespace).await;
         let looks = self.workloads(looks, namespace).await;
-        Unit { ground: self.clone(), namespace: namespace.to_owned(), writes, looks }
+        Unit { ground: self.clone(), namespace: namespace.to_owned(), writes, looks, routed: false }
     }
 
     pub(crate) async fn release(&self, release: u64, weight: u8, yaml: String) -> DesiredRelease {
@@ -151,6 +166,36 @@ pub(crate) fn shop(release: u64) -> String {
     [settings.as_str(), SERVICE, &deployment].concat()
 }
 
+/// All that Gateway API's own definition has and the adapter needs.
+const HTTP_ROUTES: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: httproutes.gateway.networking.k8s.io
+  annotations: {api-approved.kubernetes.io: 'unapproved, a part of it for tests'}
+spec:
+  group: gateway.networking.k8s.io
+  names: {plural: httproutes, singular: httproute, kind: HTTPRoute, listKind: HTTPRouteList}
+  scope: Namespaced
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+";
+
+/// The shop with a route and a password, which differs between releases.
+pub(crate) fn routed(release: u64) -> String {
+    let more = format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: password}}, stringData: {{password: 'p{release}'}}}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: shop}}
+spec: {{parentRefs: [{{name: gateway}}], rules: [{{backendRefs: [{{name: shop, port: 80}}]}}]}}
+---
+"
+    );
+    [&more, shop(release).as_str()].concat()
+}
+
 impl Unit {
     pub(crate) async fn apply(&self, pair: (u64, u32), releases: &[DesiredRelease]) -> Result<(), PortError> {
         let (generation, step) = pair;
@@ -167,7 +212,8 @@ impl Unit {
     pub(crate) async fn shops(&self, releases: &[(u64, u8)]) -> Vec<DesiredRelease> {
         let mut all = Vec::new();
         for (release, weight) in releases {
-            all.push(self.ground.release(*release, *weight, shop(*release)).await);
+            let yaml = if self.routed { routed(*release) } else { shop(*release) };
+            all.push(self.ground.release(*release, *weight, yaml).await);
         }
         all
     }
@@ -255,7 +301,13 @@ impl Unit {
         let image = shop["spec"]["template"]["spec"]["containers"][0]["image"].clone();
         assert_eq!(image, format!("{IMAGE}@{}", digest(release)), "{of}");
         let notes = &shop["metadata"]["annotations"];
-        let inventory = json!(["apps/v1 Deployment shop", "v1 ConfigMap settings", "v1 Service shop"]);
+        let mut inventory = vec!["apps/v1 Deployment shop", "v1 ConfigMap settings", "v1 Service shop"];
+        if self.routed {
+            inventory.extend(["gateway.networking.k8s.io/v1 HTTPRoute shop", "v1 Secret password"]);
+            inventory.sort_unstable();
+            self.only_its_route(release).await;
+        }
+        let inventory = json!(inventory);
         assert_eq!(notes["longshore.dev/inventory"], inventory.to_string(), "{of}");
         assert_eq!(notes["longshore.dev/weights"], json!({release.to_string(): 100}).to_string(), "{of}");
         let service = self.get("api/v1", "services/shop").await.unwrap();
@@ -268,6 +320,16 @@ impl Unit {
             assert_eq!(by, (pair.0.to_string().into(), pair.1.to_string().into()), "{of}: {object}");
         }
         self.only_pods_of(release).await;
+    }
+
+    async fn only_its_route(&self, release: u64) {
+        let of = &self.namespace;
+        let routes = self.list("apis/gateway.networking.k8s.io/v1", "httproutes").await;
+        let rules = routes.iter().map(|route| route["spec"]["rules"].clone()).collect::<Vec<_>>();
+        assert_eq!(rules, [json!([{"backendRefs": [{"name": "shop", "port": 80}]}])], "{of}");
+        let secrets = self.list("api/v1", "secrets").await;
+        let passwords = secrets.iter().map(|secret| text(secret, "/data/password")).collect::<Vec<_>>();
+        assert_eq!(passwords, [BASE64_STANDARD.encode(format!("p{release}"))], "{of}");
     }
 
     /// Pods of other releases go after what made them.

@@ -8,42 +8,12 @@ use longshore_kube::testing::Asked;
 use longshore_ports::{ErrorKind, Phase};
 use serde_json::Value;
 
-use crate::ground::{Ground, Unit, deployment, shop};
+use crate::ground::{Ground, Unit, deployment, routed, shop};
 
 const ROLE: &str = include_str!("../../../../../infra/kubernetes/deploy.yaml");
 
 /// A right: a verb, a group, a resource.
 type Right = (String, String, String);
-
-/// All that Gateway API's own definition has and the adapter needs.
-const HTTP_ROUTES: &str = "
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: httproutes.gateway.networking.k8s.io
-  annotations: {api-approved.kubernetes.io: 'unapproved, a part of it for tests'}
-spec:
-  group: gateway.networking.k8s.io
-  names: {plural: httproutes, singular: httproute, kind: HTTPRoute, listKind: HTTPRouteList}
-  scope: Namespaced
-  versions:
-  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
-";
-
-/// The shop with a route and a password, which differs between releases.
-fn routed(release: u64) -> String {
-    let more = format!(
-        "{{apiVersion: v1, kind: Secret, metadata: {{name: password}}, stringData: {{password: 'p{release}'}}}}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{name: shop}}
-spec: {{parentRefs: [{{name: gateway}}], rules: [{{backendRefs: [{{name: shop, port: 80}}]}}]}}
----
-"
-    );
-    [&more, shop(release).as_str()].concat()
-}
 
 /// The shop with everything else that has pods.
 fn of_all_kinds(release: u64) -> String {
@@ -154,10 +124,7 @@ async fn tell(unit: &Unit) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_is_what_is_needed_and_no_more() {
     let Some(ground) = Ground::start(2).await else { return };
-    ground.cluster.apply(HTTP_ROUTES).await.unwrap();
-    ground
-        .kubectl("wait --for=condition=Established crd/httproutes.gateway.networking.k8s.io --timeout=30s")
-        .await;
+    ground.know_routes().await;
     tokio::join!(all_is_allowed(&ground), what_is_missing_is_named(&ground));
 }
 
