@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use longshore_ports::BlobRef;
 use serde_json::{Map, Value};
 
 use crate::mark;
+
+/// The SHA-256 of a text, in hexadecimal digits.
+pub(crate) fn sha256(text: impl AsRef<[u8]>) -> String {
+    BlobRef::of(text.as_ref()).0.hex().to_owned()
+}
 
 /// One object.
 #[derive(Debug, Clone, PartialEq)]

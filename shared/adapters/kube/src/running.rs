@@ -41,6 +41,12 @@ impl Running {
         running
     }
 
+    /// The object as it was read, if it was.
+    pub(crate) fn found(&self, of: &ObjectRef) -> Option<Object> {
+        let all = self.main.iter().chain(&self.siblings).chain(&self.candidates);
+        all.filter(|object| object.reference() == *of).map(Object::clone).next()
+    }
+
     /// What carries the wish.
     fn carrier(&self) -> Option<&Object> {
         self.main.as_ref().or(self.record.as_ref())
