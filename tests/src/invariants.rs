@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use longshore_events::{
     CommitId, Data, Digest, EnvironmentName, Event, ServiceName,
-    types::{BuildOutcome, DeploymentOutcome, Verdict},
+    types::{BuildOutcome, DeploymentOutcome, ScanStatus, Verdict},
 };
 use longshore_ports::{StatusState, Workload};
 use longshore_sim::{
@@ -65,8 +65,18 @@ pub(crate) fn faults(
 
 /// What is said last of each image is what there is to see in it; each is looked into once.
 pub(crate) fn scans(journal: &MemoryJournal, scanner: &FakeScanner) -> Vec<String> {
-    let mut wrong = scanner.wrong();
+    let mut wrong = Vec::new();
     let events = journal.events();
+    for (digest, times) in scanner.begun() {
+        // What was given up is tried again, although the scanner may have come to its end unheard.
+        let given_up = events.iter().filter(|event| match &event.data {
+            Data::ImageScanned(scan) => scan.digest == digest && scan.status == ScanStatus::Failed,
+            _ => false,
+        });
+        if times > 1 + given_up.count() {
+            wrong.push(format!("{} was scanned {times} times", digest.hex()));
+        }
+    }
     let images = events.iter().filter_map(|event| match &event.data {
         Data::ImagePushed(image) => Some(&image.digest),
         _ => None,

@@ -13,7 +13,8 @@ use super::options::LogOptions;
 /// # Errors
 /// When the level is none.
 pub(super) fn to_stderr(options: &LogOptions) -> Result<()> {
-    let level = options.level.as_deref().unwrap_or("info");
+    // What a cluster refuses is told by whoever asked it.
+    let level = options.level.as_deref().unwrap_or("info,kube_client=off");
     let wanted: Targets = level.parse().with_context(|| {
         format!(
             "{level:?} is no log level; write `error`, `warn`, `info`, `debug`, `trace`, or `module=level,…`"

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::{join_all, try_join_all};
 use longshore_events::{
-    Data, Fact as _, types::BuildFinished, types::BuildStarted, types::DeploymentFinished,
+    Data, Fact as _, ServiceName, types::BuildFinished, types::BuildStarted, types::DeploymentFinished,
     types::DeploymentStarted,
 };
 use longshore_policy::{Environment, Service};
@@ -32,22 +33,18 @@ impl Console {
             .collect();
         let mut environments = Vec::new();
         for environment in &self.policy.environments {
-            let mut services = Vec::new();
-            for service in &environment.services {
-                services.push(self.one(environment, service.as_str(), &states, &running).await?);
-            }
+            let one = |service| self.one(environment, ServiceName::as_str(service), &states, &running);
+            let services = try_join_all(environment.services.iter().map(one)).await?;
             environments.push(EnvironmentStatus { name: environment.name.to_string(), services });
         }
-        let mut builds = Vec::new();
-        for service in self.policy.services.iter().filter(|service| service.source.is_some()) {
-            builds.extend(self.build(service).await?);
-        }
+        let built = self.policy.services.iter().filter(|service| service.source.is_some());
+        let builds = try_join_all(built.map(|service| self.build(service))).await?;
         let standing = self.journal.standing().await?;
         Ok(Status {
             host: self.host.clone(),
             at: self.clock.now(),
             environments,
-            builds,
+            builds: builds.into_iter().flatten().collect(),
             stopped: standing.stopped,
             work: Work { deliveries: standing.deliveries, oldest: standing.oldest, busy: standing.busy },
             repositories: self.repositories(),
@@ -58,20 +55,24 @@ impl Console {
 
     /// What runs of each workload, and why that is not known where it is not.
     async fn running(&self) -> (Running, Option<String>) {
-        let mut running = Running::new();
         let Some(workloads) = &self.workloads else {
-            return (running, Some("it cannot be looked at from here".into()));
+            return (Running::new(), Some("it cannot be looked at from here".into()));
         };
-        for environment in &self.policy.environments {
-            for service in &environment.services {
-                let workload = Workload { environment: environment.name.clone(), service: service.clone() };
-                match workloads.observe(&workload).await {
-                    Ok(observed) => running.insert(workload.to_string(), observed),
-                    Err(error) => return (Running::new(), Some(error.to_string())),
-                };
+        let of = |environment: &Environment| {
+            let name = environment.name.clone();
+            let of = move |service| Workload { environment: name.clone(), service };
+            environment.services.clone().into_iter().map(of)
+        };
+        let look = async |workload: Workload| (workload.to_string(), workloads.observe(&workload).await);
+        let seen = join_all(self.policy.environments.iter().flat_map(of).map(look)).await;
+        let (mut running, mut unseen) = (Running::new(), None);
+        for (workload, observed) in seen {
+            match observed {
+                Ok(observed) => drop(running.insert(workload, observed)),
+                Err(error) => drop(unseen.get_or_insert_with(|| error.to_string())),
             }
         }
-        (running, None)
+        (running, unseen)
     }
 
     async fn one(

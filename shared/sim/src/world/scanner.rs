@@ -45,7 +45,6 @@ struct State {
     begun: HashMap<Digest, usize>,
     /// Images of which something else is known than when they came.
     changed: BTreeSet<Digest>,
-    wrong: Vec<String>,
 }
 
 impl FakeScanner {
@@ -77,9 +76,17 @@ impl FakeScanner {
         self.lock().changed.clone()
     }
 
-    /// What went wrong, in the scanner's terms: an image in which there was something to see was scanned twice.
-    pub fn wrong(&self) -> Vec<String> {
-        self.lock().wrong.clone()
+    /// How often each image was scanned in which there is something to see.
+    pub fn begun(&self) -> Vec<(Digest, usize)> {
+        let state = self.lock();
+        let is_seen =
+            |digest: &Digest| !matches!(state.inside.get(digest), Some(Inside::Endless | Inside::Unreadable));
+        state
+            .begun
+            .iter()
+            .filter(|(digest, _)| is_seen(digest))
+            .map(|(digest, times)| (digest.clone(), *times))
+            .collect()
     }
 
     /// The status that may be said of an image, and whether it has findings.
@@ -126,15 +133,7 @@ impl Scanner for FakeScanner {
                 return Ok(());
             }
             state.scans.insert(key.to_string(), ends);
-            let digest = &order.image.digest;
-            let times = state.begun.entry(digest.clone()).or_default();
-            *times += 1;
-            // One that failed may be tried again when it comes again.
-            let (times, complete) =
-                (*times, !matches!(state.inside.get(digest), Some(Inside::Endless | Inside::Unreadable)));
-            if times > 1 && complete {
-                state.wrong.push(format!("{} was scanned {times} times", digest.hex()));
-            }
+            *state.begun.entry(order.image.digest.clone()).or_default() += 1;
             Ok(())
         };
         self.air.call("scanner start", act).await
