@@ -158,6 +158,6 @@ async fn what_is_missing_is_named(ground: &Arc<Ground>) {
         let rule = format!(
             "; add the rule {{apiGroups: [\"{apis}\"], resources: [\"{resource}\"], verbs: [\"{missing}\"]}} to the Role of this function"
         );
-        assert!(refused.to_string().ends_with(&rule), "{refused}");
+        assert!(refused.to_string().contains(&rule), "{refused}");
     }
 }
