@@ -28,7 +28,8 @@ fn longshore(stage: &Stage, words: &[&str]) -> String {
             return String::from_utf8(output.stdout).unwrap();
         }
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(begun.elapsed() < PATIENCE, "longshore {words:?}: {error}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(begun.elapsed() < PATIENCE, "longshore {words:?}: {error}{said}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
