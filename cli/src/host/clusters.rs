@@ -103,7 +103,7 @@ pub(super) fn all_on(policy: &mut Policy, cluster: &str) -> Result<()> {
     let bare: Vec<&str> = policy
         .services
         .iter()
-        .filter(|service| service.source.as_ref().is_none_or(|source| source.manifests.is_none()))
+        .filter(|service| service.manifests().is_none())
         .map(|service| service.name.as_str())
         .collect();
     if !bare.is_empty() {

@@ -56,8 +56,7 @@ pub(crate) fn begin(
     {
         return go_on(context, decided, rollout, &held);
     }
-    rollout.step += 1;
-    rollout.stage = Stage::Return(held);
+    rollout.enter(Stage::Return(held));
     wish(context, decided, rollout)
 }
 

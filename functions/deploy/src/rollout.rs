@@ -208,8 +208,6 @@ pub(crate) fn reason(what: &str, new: Option<&ObservedRelease>) -> String {
 
 /// The next stage; one that moves traffic says so.
 pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout, stage: Stage) -> Decided {
-    rollout.step += 1;
-    rollout.works_until = None;
     let weight = match &stage {
         Stage::Shift => Some(100),
         Stage::Step(Held { weight, .. }) | Stage::Return(Returning { weight, .. }) => Some(*weight),
@@ -218,7 +216,7 @@ pub(crate) fn next(context: &Context<'_>, decided: Decided, mut rollout: Rollout
     if stage == Stage::Shift {
         rollout.shifted_at = Some(context.at.now);
     }
-    rollout.stage = stage;
+    rollout.enter(stage);
     let Some(weight) = weight else { return wish(context, decided, rollout) };
     let decided = decided.say(context.subject(), &rollout.to.link, advanced(context, &rollout, weight));
     wish(context, decided, rollout)
@@ -317,9 +315,7 @@ pub(crate) fn take_back(
     if rollout.is_past() {
         return stay(context, decided, rollout, &reason);
     }
-    rollout.step += 1;
-    rollout.works_until = None;
-    rollout.stage = Stage::Back(reason);
+    rollout.enter(Stage::Back(reason));
     wish(context, decided, rollout)
 }
 
@@ -332,9 +328,7 @@ pub(crate) fn stay(context: &Context<'_>, decided: Decided, mut rollout: Rollout
 /// A newer release takes the place of one that has no traffic yet. That one goes first: nobody may find two releases
 /// behind a lease that is free, as it is between two rollouts.
 fn give_way(context: &Context<'_>, decided: Decided, mut rollout: Rollout) -> Decided {
-    rollout.step += 1;
-    rollout.works_until = None;
-    rollout.stage = Stage::Withdraw;
+    rollout.enter(Stage::Withdraw);
     wish(context, decided, rollout)
 }
 

@@ -190,6 +190,13 @@ pub struct Held {
 }
 
 impl Rollout {
+    /// Goes on to a stage: a step of its own, which the outside has not begun to work on.
+    pub(crate) fn enter(&mut self, stage: Stage) {
+        self.step += 1;
+        self.works_until = None;
+        self.stage = stage;
+    }
+
     /// The release that runs is where the service is headed.
     pub(crate) fn goes_back(&self) -> bool {
         matches!(self.stage, Stage::Return(_) | Stage::Back(_) | Stage::Withdraw)

@@ -55,9 +55,7 @@ pub(crate) fn read(
         );
         return None;
     }
-    let bare = services
-        .iter()
-        .filter(|service| service.source.as_ref().is_none_or(|source| source.manifests.is_none()));
+    let bare = services.iter().filter(|service| service.manifests().is_none());
     let bare: Vec<&str> = bare.map(|service| service.name.as_str()).collect();
     if !bare.is_empty() {
         let names = bare.join(", ");

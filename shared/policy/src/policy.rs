@@ -366,6 +366,11 @@ pub(crate) enum Requirement {
 }
 
 impl Service {
+    /// How its Kubernetes manifests come to be; `None` when it has nothing to apply on a cluster.
+    pub fn manifests(&self) -> Option<&Manifests> {
+        self.source.as_ref()?.manifests.as_ref()
+    }
+
     /// Whether this image may have to run as the service: one that `build` made names the service; one from outside is
     /// known by where it lies and by the followed tag.
     pub fn may_run(&self, image: &ImagePushed) -> bool {

@@ -16,6 +16,7 @@ use crate::trouble::{self, Look, Pods, Trouble};
 /// Kinds with pods besides Deployments, in the order in which they are looked for.
 const OTHERS: &[(&str, &str)] =
     &[("apps/v1", "StatefulSet"), ("apps/v1", "DaemonSet"), ("batch/v1", "CronJob"), ("batch/v1", "Job")];
+
 /// Everything of a workload that has pods; or what is remembered of it.
 pub(crate) async fn find(api: &Api, workload: &Workload) -> Result<Running, KubeError> {
     let query = format!("labelSelector={}", mark::selector(workload));

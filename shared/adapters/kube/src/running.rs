@@ -1,6 +1,6 @@
 //! What stands of a workload in the cluster, and what that means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use longshore_events::Digest;
@@ -125,9 +125,14 @@ impl Running {
     }
 
     /// When the last of those beside it that have no traffic any more may go.
-    pub(crate) fn drained_at(&self) -> Option<Timestamp> {
+    fn drained_at(&self) -> Option<Timestamp> {
         let until = |one: &Object| one.annotation(mark::DRAINS_UNTIL)?.parse().ok();
         self.candidates.iter().filter_map(until).max()
+    }
+
+    /// One of those still ends what it was asked.
+    pub(crate) fn drains(&self, now: Timestamp) -> bool {
+        self.drained_at().is_some_and(|until| now < until)
     }
 
     /// How far the wish has come.
@@ -136,11 +141,10 @@ impl Running {
         if wished.len() > 1 {
             return self.shared(&wished, now);
         }
-        let drains = self.drained_at().is_some_and(|until| now < until);
         match self.has_arrived(now) {
             false => Progress::Working,
             true if self.serving().next().is_some() => Progress::Again,
-            true if drains => Progress::Working,
+            true if self.drains(now) => Progress::Working,
             true if !self.candidates.is_empty() || self.has_stale() || self.weights() != wished => {
                 Progress::Again
             }
@@ -173,17 +177,13 @@ impl Running {
         all
     }
 
-    /// Releases that are not ready, so that their pods are worth a look. One that has just begun is not.
-    pub(crate) fn worth_a_look(&self, now: Timestamp, after: jiff::SignedDuration) -> BTreeSet<u64> {
+    /// Whether something is not ready, so that its pods are worth a look. What has just begun is not.
+    pub(crate) fn is_worth_a_look(&self, now: Timestamp, after: jiff::SignedDuration) -> bool {
         let lasts = |object: &&Object| {
             let stands = standing(object, now);
             !stands.ready && stands.since.is_none_or(|since| now >= since + after)
         };
-        self.by_release()
-            .into_iter()
-            .filter(|(_, all)| all.iter().any(lasts))
-            .map(|(release, _)| release)
-            .collect()
+        self.by_release().values().flatten().any(lasts)
     }
 
     /// What `deploy` is told, with what is known of the pods of each release.

@@ -142,7 +142,7 @@ impl Plan<'_> {
             None => Weights::from([(release, 100)]),
         };
         let mut shape = self.finish(&weights);
-        let keep = !arrived || !serving.is_empty() || self_drains(self.running, self.now);
+        let keep = !arrived || !serving.is_empty() || self.running.drains(self.now);
         if arrived {
             let drain =
                 SignedDuration::from_millis(i64::try_from(primary.release.run.drain_ms).unwrap_or(i64::MAX));
@@ -248,10 +248,6 @@ impl Plan<'_> {
         main.set_annotation(mark::MODE, self.mode.name());
         Shape { objects, main: Some(main), inventory, ..Shape::default() }
     }
-}
-
-fn self_drains(running: &Running, now: Timestamp) -> bool {
-    running.drained_at().is_some_and(|until| now < until)
 }
 
 /// What others need comes first; then who gets the traffic; then what has pods.

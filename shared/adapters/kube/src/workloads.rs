@@ -81,7 +81,7 @@ impl KubeWorkloads {
         let running = find(api, workload).await?;
         let now = self.clock.now();
         let mut told = BTreeMap::new();
-        if !running.worth_a_look(now, WORTH_A_LOOK).is_empty() {
+        if running.is_worth_a_look(now, WORTH_A_LOOK) {
             told = pods(api, workload, now).await?;
         }
         Ok(running.observed(&told, now))
@@ -117,7 +117,7 @@ impl KubeWorkloads {
         desired: &Desired,
         wanted: &[Wanted<'_>],
     ) -> Result<bool, KubeError> {
-        let (api, pair) = (write.api, write.pair);
+        let api = write.api;
         let running = find(api, &desired.workload).await?;
         let wish = fingerprint(desired);
         fence(desired, &running, &wish)?;
@@ -125,7 +125,7 @@ impl KubeWorkloads {
         let Shape { objects, main, drain, remove, inventory } = shape;
         let Some(mut main) = main else {
             let mut record = record_with(desired, &running, &running.inventory());
-            say(&mut record, pair, &wish);
+            record.set_annotation(mark::WISH, &wish);
             record.set_annotation(mark::WISHED, "{}");
             write.write(record, running.record).await?;
             write.remove(&remove).await?;
@@ -148,7 +148,7 @@ impl KubeWorkloads {
         }
         write.remove(&remove).await?;
         main.set_annotation(mark::INVENTORY, &Shape::inventory_text(&inventory));
-        say(&mut main, pair, &wish);
+        main.set_annotation(mark::WISH, &wish);
         let found = running.found(&main.reference());
         write.write(main, found).await?;
         Ok(true)
@@ -187,7 +187,7 @@ fn record_with(desired: &Desired, running: &Running, inventory: &BTreeMap<Object
     let mut record = Object(json!({"apiVersion": of.api_version, "kind": of.kind}));
     record.set_name(&of.name);
     mark_owner(&mut record, &desired.workload);
-    for key in [mark::GENERATION, mark::STEP, mark::WISH, mark::WISHED] {
+    for key in [mark::WISH, mark::WISHED] {
         if let Some(value) = running.record.as_ref().and_then(|record| record.annotation(key)) {
             record.set_annotation(key, value);
         }
@@ -212,10 +212,4 @@ fn fence(desired: &Desired, running: &Running, wish: &str) -> Result<(), KubeErr
         return Err(KubeError::Newer { object, generation: applied.0, step: applied.1, this });
     }
     Ok(())
-}
-
-fn say(object: &mut Object, pair: (u64, u32), wish: &str) {
-    object.set_annotation(mark::GENERATION, &pair.0.to_string());
-    object.set_annotation(mark::STEP, &pair.1.to_string());
-    object.set_annotation(mark::WISH, wish);
 }
